@@ -1,0 +1,59 @@
+/*
+ * The ways of a PC to reset and switch off: the i8042 keyboard controller's reset line
+ * (command 0xfe, output port bit 0), the reset control register at 0xcf9, ACPI's sleep
+ * registers; and QEMU's isa-debug-exit port, where it is asked for.
+ */
+#ifndef OSVM_GUEST_BOARD_RESET_H
+#define OSVM_GUEST_BOARD_RESET_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "guest/bus.h"
+#include "guest/power.h"
+
+/* The controller alone: self-test, configuration byte, output port; no keyboard behind it. */
+struct i8042 {
+    struct bus_range data_range, command_range;
+    pthread_mutex_t lock;
+    struct power_sink *power;
+    uint8_t config, output_port, output, pending_command;
+    uint8_t status;
+};
+
+void i8042_init(struct i8042 *i8042, struct power_sink *power);
+void i8042_destroy(struct i8042 *i8042);
+
+/* 0xcf9: a write that sets bit 2 resets (Intel ICH9 data sheet, section 13.7.5). */
+struct reset_register {
+    struct bus_range range;
+    struct power_sink *power;
+    uint8_t value;
+};
+
+void reset_register_init(struct reset_register *reset, struct power_sink *power);
+
+/*
+ * ACPI sleep: SLEEP_CONTROL_REG and SLEEP_STATUS_REG (ACPI 6.5, section 4.8.3.7), and PM1a_CNT
+ * (section 4.8.3.2.1) for guests that look no further. S5 is the only state; its SLP_TYP is 0,
+ * as \_S5 in the DSDT says.
+ */
+#define ACPI_S5_SLEEP_TYPE 0
+
+struct acpi_sleep {
+    struct bus_range sleep_range; /* 0x600–0x601 */
+    struct bus_range pm1a_range;  /* 0x604–0x605 */
+    struct power_sink *power;
+};
+
+void acpi_sleep_init(struct acpi_sleep *sleep, struct power_sink *power);
+
+/* QEMU's isa-debug-exit: a write of v ends the machine with status (v << 1) | 1. */
+struct debug_exit {
+    struct bus_range range;
+    struct power_sink *power;
+};
+
+void debug_exit_init(struct debug_exit *exit, uint16_t port, struct power_sink *power);
+
+#endif

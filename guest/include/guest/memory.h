@@ -1,0 +1,95 @@
+/*
+ * Guest memory: one memfd, mapped once, in at most two regions (below 3 GiB, from 4 GiB on).
+ *
+ * The guest writes it at any time. Everything read from it is hostile and may change between two
+ * reads: copy, check the copy, use the copy.
+ */
+#ifndef OSVM_GUEST_MEMORY_H
+#define OSVM_GUEST_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#define GUEST_MEMORY_MAX_REGIONS 2
+
+struct guest_region {
+    uint64_t gpa;  /* guest-physical address, bytes; page-aligned */
+    uint64_t size; /* bytes; page-aligned */
+    uint8_t *host; /* where it is mapped */
+};
+
+struct guest_memory_options {
+    uint64_t size;  /* bytes in all; a multiple of 4 KiB (of 2 MiB with hugepages) */
+    bool hugepages; /* 2 MiB pages of the host's reserved pool */
+    bool prefault;  /* back every page now, so that the guest never waits for one */
+};
+
+struct guest_memory;
+
+/**
+ * Make guest memory, all zeroes. Costs the same at any size unless `prefault` is set.
+ *
+ * @ret_mem  freed by guest_memory_destroy()
+ * @err      says what to do where the host cannot promise that much
+ * Returns 0; -EINVAL for a size that makes no sense; -ENOMEM where the host has not that much.
+ */
+int guest_memory_create(const struct guest_memory_options *options, struct guest_memory **ret_mem,
+                        struct error *err);
+void guest_memory_destroy(struct guest_memory *mem);
+DEFINE_CLEANUP(struct guest_memory, guest_memory_destroy)
+
+/* Bytes of RAM in all. Any thread. */
+uint64_t guest_memory_size(const struct guest_memory *mem);
+
+/* The regions, by rising address; valid as long as mem. Any thread. */
+const struct guest_region *guest_memory_regions(const struct guest_memory *mem, size_t *ret_count);
+
+/**
+ * Give a host pointer to guest-physical [gpa, gpa + len).
+ *
+ * The range must lie in one memory region. The pointer is valid as long as `mem`; what it points
+ * to may change under you at any time (the guest runs).
+ *
+ * @gpa  guest-physical address, bytes
+ * @len  length, bytes; 0 is allowed where gpa itself is inside a region
+ * Returns 0, or -EFAULT where any byte lies outside guest RAM. Any thread.
+ */
+int guest_memory_span(const struct guest_memory *mem, uint64_t gpa, uint64_t len, void **ret_host);
+
+/**
+ * Copy out of, into, or zero guest memory; the range as for guest_memory_span().
+ * Returns 0 or -EFAULT (nothing was copied then). Any thread.
+ */
+int guest_memory_read(const struct guest_memory *mem, uint64_t gpa, void *buf, size_t len);
+int guest_memory_write(struct guest_memory *mem, uint64_t gpa, const void *buf, size_t len);
+int guest_memory_zero(struct guest_memory *mem, uint64_t gpa, uint64_t len);
+
+/* Bytes that the host really backs now. Any thread. */
+uint64_t guest_memory_resident(const struct guest_memory *mem);
+
+/* What the guest is told of its memory. Numbers of the types: ACPI 6.5, table 15.14. */
+enum memory_map_type { MEMORY_MAP_RAM = 1, MEMORY_MAP_RESERVED = 2 };
+
+struct memory_map_entry {
+    uint64_t gpa;
+    uint64_t size;
+    enum memory_map_type type;
+};
+
+#define MEMORY_MAP_MAX_ENTRIES 8
+
+/**
+ * The memory map for the guest (e820, PVH, Multiboot alike), by rising address, without overlap:
+ * conventional memory as RAM, the rest of the first MiB reserved, then RAM below and above the
+ * hole.
+ *
+ * @ret_entries  room for MEMORY_MAP_MAX_ENTRIES
+ * Returns how many there are. Any thread.
+ */
+size_t guest_memory_map(const struct guest_memory *mem, struct memory_map_entry *ret_entries);
+
+#endif

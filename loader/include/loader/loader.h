@@ -1,0 +1,65 @@
+/*
+ * A kernel image in, an entry state out. The format is recognised by content. Everything in an
+ * image is hostile: each number is checked before it is used.
+ */
+#ifndef OSVM_LOADER_LOADER_H
+#define OSVM_LOADER_LOADER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "guest/entry_state.h"
+#include "guest/memory.h"
+#include "loader/image.h"
+
+enum boot_protocol {
+    BOOT_BZIMAGE_64, /* Linux bzImage, 64-bit entry */
+    BOOT_BZIMAGE_32, /* bzImage without a 64-bit entry: the 32-bit one */
+    BOOT_LINUX_ELF,  /* ELF64, Linux 64-bit protocol */
+    BOOT_PVH,        /* ELF with the PVH note */
+    BOOT_MULTIBOOT,  /* Multiboot 1 */
+};
+
+struct boot_module {
+    struct image *image;
+    const char *arguments; /* the string handed over with it; "" for none */
+};
+
+struct boot_request {
+    struct image *kernel;
+    struct image *initrd; /* NULL for none */
+    const char *cmdline;  /* "" for none */
+    const struct boot_module *modules;
+    size_t module_count;
+    uint64_t rsdp; /* guest-physical address of the ACPI RSDP, 0 for none */
+};
+
+struct boot_result {
+    enum boot_protocol protocol;
+    struct entry_state entry;
+    uint64_t kernel_start, kernel_end; /* guest-physical, the lowest and the end of the highest
+                                          byte that the kernel occupies */
+};
+
+/**
+ * Say what kind of image it is, without loading it.
+ * Returns 0, or -ENOEXEC with the reason in err ("not an ELF file, a bzImage or a Multiboot
+ * image"; "an ELF file for AArch64; this machine is x86-64"; …), or the errno of a read.
+ */
+int image_recognise(const struct image *image, enum boot_protocol *ret_protocol, struct error *err);
+
+/* "Linux bzImage (64-bit protocol)" and so on. Never NULL. */
+const char *boot_protocol_name(enum boot_protocol protocol);
+
+/**
+ * Place the kernel, its initrd, modules, command line and hand-over structures in guest memory,
+ * which is all zeroes but for the ACPI tables, and say how the first CPU enters it.
+ *
+ * Returns 0 or a negative errno with the reason in err. Guest memory is then undefined. The
+ * modules and the initrd are named in err by what they are ("initrd", "module 2").
+ */
+int image_load(const struct boot_request *request, struct guest_memory *mem,
+               struct boot_result *ret_result, struct error *err);
+
+#endif
