@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +109,7 @@ static int map_memory(struct guest_memory *mem, const struct guest_memory_option
         return error_set_errno(err, -errno, "cannot make a memory file");
     if (ftruncate(mem->fd, (off_t)mem->size) < 0)
         return error_set_errno(err, -errno, "cannot make a memory file of %s", wanted);
-    mem->mapping =
-        mmap(NULL, (size_t)mem->size, PROT_READ | PROT_WRITE, map_flags, mem->fd, 0);
+    mem->mapping = mmap(NULL, (size_t)mem->size, PROT_READ | PROT_WRITE, map_flags, mem->fd, 0);
     if (mem->mapping == MAP_FAILED) {
         int code = -errno;
 

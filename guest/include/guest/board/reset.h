@@ -12,7 +12,11 @@
 #include "guest/bus.h"
 #include "guest/power.h"
 
-/* The controller alone: self-test, configuration byte, output port; no keyboard behind it. */
+/*
+ * The controller alone: self-test, configuration byte, output port. No keyboard or mouse is behind
+ * it: a byte for one is answered as the controller does for a device that is not there (0xfe, with
+ * the time-out bit). It raises no interrupts.
+ */
 struct i8042 {
     struct bus_range data_range, command_range;
     pthread_mutex_t lock;
@@ -24,7 +28,15 @@ struct i8042 {
 void i8042_init(struct i8042 *i8042, struct power_sink *power);
 void i8042_destroy(struct i8042 *i8042);
 
-/* 0xcf9: a write that sets bit 2 resets (Intel ICH9 data sheet, section 13.7.5). */
+/*
+ * 0xcf9: a write that sets bit 2 resets (Intel ICH9 data sheet, section 13.7.5). The range is that
+ * of PCI's address register, 0xcf8-0xcfb, in which the register hides: only a byte access reaches
+ * it (PCI 3.0, section 3.2.2.3.2), so that a guest which looks for PCI by a double word at 0xcf8
+ * does not reset itself. All else in the range reads all ones: no PCI by this mechanism.
+ */
+#define RESET_RANGE_BASE 0xcf8
+#define RESET_RANGE_SIZE 4
+
 struct reset_register {
     struct bus_range range;
     struct power_sink *power;
@@ -48,7 +60,12 @@ struct acpi_sleep {
 
 void acpi_sleep_init(struct acpi_sleep *sleep, struct power_sink *power);
 
-/* QEMU's isa-debug-exit: a write of v ends the machine with status (v << 1) | 1. */
+/*
+ * QEMU's isa-debug-exit: a write of v, in any width, to any of its ports ends the machine with
+ * status (v << 1) | 1, in 8 bits. Reads give 0.
+ */
+#define DEBUG_EXIT_SIZE 4
+
 struct debug_exit {
     struct bus_range range;
     struct power_sink *power;

@@ -1,0 +1,31 @@
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+
+void config_init(struct config *config)
+{
+    *config = (struct config){
+        .mem_size = 256 * MIB,
+        .cpus = 1,
+        .debug_exit_port = CONFIG_NO_PORT,
+        .console = CONSOLE_STDIO,
+        .log_level = LOG_WARNING,
+    };
+}
+
+void config_free(struct config *config)
+{
+    for (size_t i = 0; i < config->module_count; i++) {
+        free(config->modules[i].path);
+        free(config->modules[i].arguments);
+    }
+    free(config->kernel);
+    free(config->initrd);
+    free(config->cmdline);
+    free(config->console_path);
+    free(config->exit_record);
+    free(config->log_path);
+    *config = (struct config){0};
+}

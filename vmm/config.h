@@ -1,0 +1,44 @@
+/* What a machine is to be: filled in by the command line and the config file, read by the rest. */
+#ifndef OSVM_VMM_CONFIG_H
+#define OSVM_VMM_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+
+enum console_kind { CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_SOCKET, CONSOLE_NONE };
+
+struct config_module {
+    char *path;
+    char *arguments;
+};
+
+#define CONFIG_MAX_MODULES 64
+#define CONFIG_NO_PORT     (-1)
+
+/* All strings are owned; NULL where nothing was said. */
+struct config {
+    char *kernel; /* NULL: the embedded default image */
+    char *initrd;
+    char *cmdline;
+    struct config_module modules[CONFIG_MAX_MODULES];
+    size_t module_count;
+    uint64_t mem_size; /* bytes */
+    unsigned cpus;
+    bool hugepages, prefault;
+    int debug_exit_port; /* CONFIG_NO_PORT: none */
+    enum console_kind console;
+    char *console_path;
+    char *exit_record;
+    char *log_path;
+    enum log_level log_level;
+    bool check;
+};
+
+/* The defaults. Freed by config_free(). */
+void config_init(struct config *config);
+void config_free(struct config *config);
+
+#endif

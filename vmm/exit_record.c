@@ -1,0 +1,123 @@
+#include "exit_record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/util.h"
+
+static void json_release(json_t **value)
+{
+    json_decref(*value);
+}
+
+/* Microseconds from the start of the process to each stage that was reached. */
+static json_t *stages_json(const struct stages *stages)
+{
+    json_t *object = json_object();
+
+    for (unsigned i = 0; i < STAGE_COUNT; i++) {
+        if (stages->reached_ns[i])
+            json_object_set_new(
+                object, stage_name(i),
+                json_integer(
+                    (json_int_t)((stages->reached_ns[i] - stages->process_start_ns) / NS_PER_US)));
+    }
+    return object;
+}
+
+static json_t *exits_json(const struct machine *machine)
+{
+    json_t *object = json_object();
+    uint64_t total = 0;
+
+    for (unsigned kind = 0; kind < VCPU_EXIT_KINDS; kind++) {
+        const char *name = vcpu_exit_name(kind);
+        uint64_t count = 0;
+        char number[24];
+
+        for (unsigned i = 0; i < machine->vcpu_count; i++)
+            count += machine->vcpus[i].exits[kind];
+        if (count == 0)
+            continue;
+        total += count;
+        if (!name) {
+            snprintf(number, sizeof(number), "reason-%u", kind);
+            name = number;
+        }
+        json_object_set_new(object, name, json_integer((json_int_t)count));
+    }
+    json_object_set_new(object, "total", json_integer((json_int_t)total));
+    json_object_set_new(object, "unclaimed-ports",
+                        json_integer((json_int_t)machine->ports.unclaimed));
+    json_object_set_new(object, "unclaimed-memory",
+                        json_integer((json_int_t)machine->mmio.unclaimed));
+    return object;
+}
+
+/* A field of /proc/self/status in bytes, 0 where it is not there. */
+static uint64_t status_field(const char *status, const char *name)
+{
+    const char *line = strstr(status, name);
+    uint64_t kib;
+
+    if (!line || sscanf(line + strlen(name), ": %" SCNu64, &kib) != 1)
+        return 0;
+    return kib * KIB;
+}
+
+static json_t *memory_json(const struct machine *machine)
+{
+    _cleanup_free_ char *status = NULL;
+    json_t *object = json_object();
+    size_t len;
+
+    json_object_set_new(object, "guest-bytes",
+                        json_integer((json_int_t)guest_memory_size(machine->mem)));
+    json_object_set_new(object, "guest-resident-bytes",
+                        json_integer((json_int_t)guest_memory_resident(machine->mem)));
+    /* Guest memory is shared memory, so what is anonymous or of files is the VMM's own. */
+    if (io_read_file("/proc/self/status", 64 * KIB, &status, &len) == 0)
+        json_object_set_new(object, "vmm-resident-bytes",
+                            json_integer((json_int_t)(status_field(status, "RssAnon") +
+                                                      status_field(status, "RssFile"))));
+    return object;
+}
+
+int exit_record_write(const char *path, const struct machine_end *end, const struct stages *stages,
+                      const struct machine *machine, struct error *err)
+{
+    _cleanup_(json_release) json_t *root = json_object();
+    _cleanup_free_ char *text = NULL;
+    char rip[24];
+    size_t len;
+    int r;
+
+    json_object_set_new(root, "reason", json_string(machine_end_reason_name(end->reason)));
+    json_object_set_new(root, "status", json_integer(end->status));
+    json_object_set_new(root, "message", json_string(end->text));
+    if (end->rip_known) {
+        snprintf(rip, sizeof(rip), "0x%" PRIx64, end->rip);
+        json_object_set_new(root, "rip", json_string(rip));
+        json_object_set_new(root, "cpu", json_integer(end->cpu));
+    }
+    json_object_set_new(root, "stages-us", stages_json(stages));
+    if (machine) {
+        json_object_set_new(root, "exits", exits_json(machine));
+        json_object_set_new(root, "memory", memory_json(machine));
+    }
+    len = json_dumpb(root, NULL, 0, JSON_INDENT(2));
+    text = malloc(len + 1);
+    if (len == 0 || !text)
+        return error_set(err, -ENOMEM, "cannot write exit record '%s': out of memory", path);
+    json_dumpb(root, text, len, JSON_INDENT(2));
+    text[len] = '\n';
+    r = io_replace_file(path, text, len + 1);
+    return r < 0 ? error_set_errno(err, r, "cannot write exit record '%s'", path) : 0;
+}

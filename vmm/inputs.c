@@ -1,0 +1,67 @@
+#include "inputs.h"
+
+#include "embedded_image.h"
+
+const char *inputs_kernel_name(const struct config *config)
+{
+    return config->kernel ? config->kernel : "(built-in)";
+}
+
+static int open_kernel(struct inputs *inputs, const struct config *config, struct error *err)
+{
+    int r;
+
+    if (config->kernel)
+        r = image_open(config->kernel, &inputs->kernel, err);
+    else
+        r = image_from_bytes(embedded_image_start,
+                             (size_t)(embedded_image_end - embedded_image_start), &inputs->kernel);
+    if (r == 0)
+        r = image_recognise(inputs->kernel, &inputs->protocol, err);
+    return r < 0 ? error_prefix(err, r, "cannot load kernel '%s'", inputs_kernel_name(config)) : 0;
+}
+
+int inputs_open(struct inputs *inputs, const struct config *config, struct error *err)
+{
+    int r;
+
+    *inputs = (struct inputs){0};
+    r = open_kernel(inputs, config, err);
+    if (r < 0)
+        return r;
+    if (config->initrd) {
+        r = image_open(config->initrd, &inputs->initrd, err);
+        if (r < 0)
+            return error_prefix(err, r, "cannot load initrd '%s'", config->initrd);
+    }
+    for (size_t i = 0; i < config->module_count; i++) {
+        const struct config_module *module = &config->modules[i];
+
+        r = image_open(module->path, &inputs->modules[i].image, err);
+        if (r < 0)
+            return error_prefix(err, r, "cannot load module '%s'", module->path);
+        inputs->modules[i].arguments = module->arguments;
+        inputs->module_count = i + 1;
+    }
+    return 0;
+}
+
+void inputs_close(struct inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->module_count; i++)
+        image_close(inputs->modules[i].image);
+    image_close(inputs->initrd);
+    image_close(inputs->kernel);
+    *inputs = (struct inputs){0};
+}
+
+struct boot_request inputs_boot_request(const struct inputs *inputs, const struct config *config)
+{
+    return (struct boot_request){
+        .kernel = inputs->kernel,
+        .initrd = inputs->initrd,
+        .cmdline = config->cmdline ? config->cmdline : "",
+        .modules = inputs->modules,
+        .module_count = inputs->module_count,
+    };
+}

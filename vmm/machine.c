@@ -1,0 +1,394 @@
+#include "machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "base/parse.h"
+#include "base/util.h"
+#include "guest/board/acpi.h"
+#include "guest/layout.h"
+
+const char *machine_end_reason_name(enum machine_end_reason reason)
+{
+    static const char *const names[] = {
+        [MACHINE_POWER_OFF] = "power-off",   [MACHINE_RESET] = "reset",
+        [MACHINE_GUEST_EXIT] = "guest-exit", [MACHINE_GUEST_DIED] = "guest-died",
+        [MACHINE_SIGNAL] = "signal",         [MACHINE_CONSOLE] = "console",
+        [MACHINE_REFUSED] = "refused",
+    };
+
+    return names[reason];
+}
+
+/*
+ * End the machine; the first who says why is believed. Any thread: the CPUs see `ending` at their
+ * next exit, and the loop stops, whereupon machine_run() takes out those that do not exit.
+ */
+static void machine_finish(struct machine *machine, const struct machine_end *end)
+{
+    pthread_mutex_lock(&machine->end_lock);
+    if (!machine->ending) {
+        machine->end = *end;
+        __atomic_store_n(&machine->ending, true, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&machine->end_lock);
+    loop_stop(machine->loop);
+}
+
+static void on_power_event(struct power_sink *sink, enum power_event event, uint8_t status)
+{
+    struct machine *machine = container_of(sink, struct machine, power);
+    struct machine_end end = {.status = status};
+
+    switch (event) {
+    case POWER_OFF:
+        end.reason = MACHINE_POWER_OFF;
+        snprintf(end.text, sizeof(end.text), "the guest switched the machine off");
+        break;
+    case POWER_RESET:
+        end.reason = MACHINE_RESET;
+        snprintf(end.text, sizeof(end.text), "the guest reset the machine");
+        break;
+    case POWER_EXIT:
+        end.reason = MACHINE_GUEST_EXIT;
+        snprintf(end.text, sizeof(end.text), "the guest ended with status %u", status);
+        break;
+    }
+    machine_finish(machine, &end);
+}
+
+static void on_vcpu_ended(struct vcpu_observer *observer, bool reset)
+{
+    struct machine *machine = container_of(observer, struct machine, observer);
+
+    on_power_event(&machine->power, reset ? POWER_RESET : POWER_OFF, 0);
+}
+
+static void on_vcpu_died(struct vcpu_observer *observer, const struct vcpu_death *death)
+{
+    struct machine *machine = container_of(observer, struct machine, observer);
+    struct machine_end end = {
+        .reason = MACHINE_GUEST_DIED,
+        .status = EXIT_STATUS_GUEST_DIED,
+        .rip_known = death->rip_known,
+        .rip = death->rip,
+        .cpu = death->cpu,
+    };
+
+    snprintf(end.text, sizeof(end.text), "%s", death->text);
+    machine_finish(machine, &end);
+}
+
+static void on_signal(struct loop_signals *signals, const struct signalfd_siginfo *info)
+{
+    struct machine *machine = container_of(signals, struct machine, signals);
+    struct machine_end end = {
+        .reason = MACHINE_SIGNAL,
+        .status = EXIT_STATUS_SIGNAL + (int)info->ssi_signo,
+    };
+
+    snprintf(end.text, sizeof(end.text), "ended by SIG%s", sigabbrev_np((int)info->ssi_signo));
+    machine_finish(machine, &end);
+}
+
+static void on_user_end(struct console_user *user)
+{
+    struct machine *machine = container_of(user, struct machine, user);
+    struct machine_end end = {.reason = MACHINE_CONSOLE};
+
+    snprintf(end.text, sizeof(end.text), "ended from the console");
+    machine_finish(machine, &end);
+}
+
+static void on_user_status(struct console_user *user, char *buf, size_t len)
+{
+    struct machine *machine = container_of(user, struct machine, user);
+    uint64_t exits = 0;
+    uint64_t ms = (clock_monotonic_ns() - machine->stages->reached_ns[STAGE_STARTED]) / NS_PER_MS;
+    char used[32], all[32];
+
+    for (unsigned i = 0; i < machine->vcpu_count; i++) {
+        for (unsigned kind = 0; kind < VCPU_EXIT_KINDS; kind++)
+            exits += __atomic_load_n(&machine->vcpus[i].exits[kind], __ATOMIC_RELAXED);
+    }
+    snprintf(buf, len,
+             "osvm-vmm: running for %" PRIu64 ".%03" PRIu64 " s, %u CPU%s, %s of %s of memory in "
+             "use, %" PRIu64 " exits",
+             ms / 1000, ms % 1000, machine->vcpu_count, machine->vcpu_count == 1 ? "" : "s",
+             format_size(guest_memory_resident(machine->mem), used, sizeof(used)),
+             format_size(guest_memory_size(machine->mem), all, sizeof(all)), exits);
+}
+
+/* The loop, and the signals that it takes. */
+static int create_loop(struct machine *machine, struct error *err)
+{
+    sigset_t mask;
+    int r = loop_create(&machine->loop);
+
+    if (r < 0)
+        return error_set_errno(err, r, "cannot make an event loop");
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    sigaddset(&mask, SIGQUIT);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write */
+    vcpu_install_kick();
+    machine->signals.callback = on_signal;
+    r = loop_signals_add(machine->loop, &machine->signals, &mask);
+    return r < 0 ? error_set_errno(err, r, "cannot take signals") : 0;
+}
+
+static int check_cpus(const struct machine *machine, struct error *err)
+{
+    if (machine->config->cpus > machine->kvm.max_vcpus)
+        return error_set(err, -EINVAL, "--cpus %u: this host's KVM takes at most %u",
+                         machine->config->cpus, machine->kvm.max_vcpus);
+    return 0;
+}
+
+static int create_memory(struct machine *machine, struct error *err)
+{
+    struct guest_memory_options options = {
+        .size = machine->config->mem_size,
+        .hugepages = machine->config->hugepages,
+        .prefault = machine->config->prefault,
+    };
+    int r = guest_memory_create(&options, &machine->mem, err);
+
+    return r < 0 ? error_prefix(err, r, "--mem") : 0;
+}
+
+static int add_ports(struct machine *machine, struct error *err)
+{
+    struct bus_range *ranges[] = {
+        &machine->serial.range,      &machine->rtc.range,         &machine->pit.range,
+        &machine->pit.control_range, &machine->i8042.data_range,  &machine->i8042.command_range,
+        &machine->reset.range,       &machine->sleep.sleep_range, &machine->sleep.pm1a_range,
+        &machine->osvm_port.range,   &machine->debug_exit.range, /* the user's choice: last, so that
+                                                                    it is the one refused */
+    };
+    size_t count = ARRAY_SIZE(ranges) - (machine->config->debug_exit_port == CONFIG_NO_PORT);
+
+    for (size_t i = 0; i < count; i++) {
+        int r = bus_add(&machine->ports, ranges[i]);
+
+        if (r < 0)
+            return error_set(err, r, "port 0x%" PRIx64 " (%s) is taken by another device",
+                             ranges[i]->base, ranges[i]->name);
+    }
+    return 0;
+}
+
+static uint64_t high_memory(const struct machine *machine)
+{
+    uint64_t size = guest_memory_size(machine->mem);
+
+    return size > LAYOUT_LOW_RAM_END ? size - LAYOUT_LOW_RAM_END : 0;
+}
+
+static int create_board(struct machine *machine, struct error *err)
+{
+    const struct config *config = machine->config;
+    struct irq_line serial_irq = {.fd = -1}, timer_irq = {.fd = -1};
+    uint64_t high = high_memory(machine);
+    int r = vm_irq_connect(&machine->vm, IRQ_SERIAL, &serial_irq);
+
+    if (r == 0)
+        r = vm_irq_connect(&machine->vm, IRQ_TIMER, &timer_irq);
+    if (r < 0) {
+        irq_line_destroy(&serial_irq);
+        return error_set_errno(err, r, "KVM connects no interrupt line");
+    }
+    serial_init(&machine->serial, PORT_SERIAL, serial_irq, console_serial_host(machine->console));
+    rtc_init(&machine->rtc, guest_memory_size(machine->mem) - high, high);
+    r = pit_init(&machine->pit, machine->loop, timer_irq);
+    i8042_init(&machine->i8042, &machine->power);
+    reset_register_init(&machine->reset, &machine->power);
+    acpi_sleep_init(&machine->sleep, &machine->power);
+    osvm_port_init(&machine->osvm_port, machine->stages->process_start_ns, &machine->power);
+    if (config->debug_exit_port != CONFIG_NO_PORT)
+        debug_exit_init(&machine->debug_exit, (uint16_t)config->debug_exit_port, &machine->power);
+    machine->board_ready = true;
+    if (r < 0)
+        return error_set_errno(err, r, "cannot make a timer");
+    return add_ports(machine, err);
+}
+
+static int create_vcpus(struct machine *machine, struct error *err)
+{
+    unsigned count = machine->config->cpus;
+    struct cpuid cpuid;
+    int tsc_khz, r;
+
+    machine->vcpus = calloc(count, sizeof(*machine->vcpus));
+    if (!machine->vcpus)
+        return error_set(err, -ENOMEM, "out of memory");
+    tsc_khz = ioctl(machine->vm.fd, KVM_GET_TSC_KHZ, 0);
+    r = cpuid_init(&cpuid, &machine->kvm, count, tsc_khz > 0 ? (unsigned)tsc_khz : 0, err);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < count; i++) {
+        struct vcpu *vcpu = &machine->vcpus[i];
+
+        r = vcpu_create(vcpu, &machine->vm, i, &cpuid, err);
+        if (r < 0)
+            return r;
+        machine->vcpu_count = i + 1;
+        vcpu->ports = &machine->ports;
+        vcpu->mmio = &machine->mmio;
+        vcpu->observer = &machine->observer;
+        vcpu->ending = &machine->ending;
+    }
+    return 0;
+}
+
+int machine_create(struct machine *machine, const struct config *config, const struct log *log,
+                   struct stages *stages, struct error *err)
+{
+    int r;
+
+    *machine = (struct machine){
+        .config = config,
+        .log = log,
+        .stages = stages,
+        .kvm.fd = -1,
+        .vm.fd = -1,
+        .power.event = on_power_event,
+        .observer = {.died = on_vcpu_died, .ended = on_vcpu_ended},
+        .user = {.end = on_user_end, .status = on_user_status},
+    };
+    pthread_mutex_init(&machine->end_lock, NULL);
+    r = create_loop(machine, err);
+    if (r == 0)
+        r = kvm_open(&machine->kvm, err);
+    if (r == 0)
+        r = check_cpus(machine, err);
+    if (r == 0)
+        r = create_memory(machine, err);
+    if (r == 0)
+        r = vm_create(&machine->vm, &machine->kvm, machine->mem, err);
+    if (r == 0)
+        r = console_create(config->console, config->console_path, machine->loop, log,
+                           &machine->user, &machine->console, err);
+    if (r == 0)
+        r = create_board(machine, err);
+    if (r == 0)
+        r = create_vcpus(machine, err);
+    if (r == 0)
+        stages_reach(stages, STAGE_MACHINE);
+    return r;
+}
+
+void machine_destroy(struct machine *machine)
+{
+    console_destroy(machine->console);
+    for (unsigned i = 0; i < machine->vcpu_count; i++)
+        vcpu_destroy(&machine->vcpus[i]);
+    free(machine->vcpus);
+    if (machine->board_ready) {
+        serial_destroy(&machine->serial);
+        rtc_destroy(&machine->rtc);
+        pit_destroy(&machine->pit);
+        i8042_destroy(&machine->i8042);
+    }
+    vm_destroy(&machine->vm);
+    guest_memory_destroy(machine->mem);
+    kvm_close(&machine->kvm);
+    if (machine->loop)
+        loop_signals_remove(machine->loop, &machine->signals);
+    loop_destroy(machine->loop);
+    pthread_mutex_destroy(&machine->end_lock);
+}
+
+int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
+{
+    struct acpi_options acpi = {.cpus = machine->vcpu_count};
+    struct boot_result boot;
+    int r = acpi_build(machine->mem, &acpi, &request->rsdp, err);
+
+    if (r == 0)
+        r = image_load(request, machine->mem, &boot, err);
+    for (unsigned i = 0; r == 0 && i < machine->vcpu_count; i++) {
+        r = vcpu_set_entry(&machine->vcpus[i], &boot.entry);
+        if (r < 0)
+            error_set_errno(err, r, "KVM does not take the entry state");
+    }
+    if (r == 0) {
+        log_info(machine->log, "booting a %s, entry 0x%" PRIx64, boot_protocol_name(boot.protocol),
+                 boot.entry.rip);
+        stages_reach(machine->stages, STAGE_LOADED);
+    }
+    return r;
+}
+
+static int start(struct machine *machine, struct error *err)
+{
+    int r = console_start(machine->console, &machine->serial);
+
+    if (r < 0)
+        return error_set_errno(err, r, "cannot start the console");
+    for (unsigned i = 0; i < machine->vcpu_count; i++) {
+        r = vcpu_start(&machine->vcpus[i]);
+        if (r < 0)
+            return error_set_errno(err, r, "cannot start CPU %u's thread", i);
+    }
+    stages_reach(machine->stages, STAGE_STARTED);
+    return 0;
+}
+
+static void stop(struct machine *machine)
+{
+    __atomic_store_n(&machine->ending, true, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < machine->vcpu_count; i++)
+        vcpu_kick(&machine->vcpus[i]);
+    for (unsigned i = 0; i < machine->vcpu_count; i++)
+        vcpu_join(&machine->vcpus[i]);
+}
+
+static void note_guest_stages(struct machine *machine)
+{
+    uint64_t *reached = machine->stages->reached_ns;
+
+    for (unsigned i = 0; i < machine->vcpu_count; i++) {
+        uint64_t first = machine->vcpus[i].first_exit_ns;
+
+        if (first && (!reached[STAGE_FIRST_EXIT] || first < reached[STAGE_FIRST_EXIT]))
+            reached[STAGE_FIRST_EXIT] = first;
+    }
+    reached[STAGE_FIRST_INSTRUCTION] =
+        osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_FIRST_INSTRUCTION);
+    reached[STAGE_READY] = osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_READY);
+}
+
+int machine_run(struct machine *machine, struct error *err)
+{
+    uint64_t lost;
+    int r = start(machine, err);
+
+    if (r == 0) {
+        r = loop_run(machine->loop);
+        if (r < 0)
+            error_set_errno(err, r, "the event loop failed");
+    }
+    stop(machine);
+    stages_reach(machine->stages, STAGE_ENDED);
+    note_guest_stages(machine);
+    if (machine->end.reason != MACHINE_SIGNAL && machine->end.reason != MACHINE_CONSOLE)
+        console_drain(machine->console, machine->signals.source.fd);
+    lost = serial_lost(&machine->serial);
+    if (lost)
+        log_warning(machine->log,
+                    "the guest sent %" PRIu64 " bytes faster than the console took "
+                    "them; they are lost",
+                    lost);
+    return r;
+}

@@ -1,0 +1,399 @@
+#include "options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "base/util.h"
+#include "config_file.h"
+#include "guest/layout.h"
+
+static int set_string(char **target, const char *value, struct error *err)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return error_set(err, -ENOMEM, "out of memory");
+    free(*target);
+    *target = copy;
+    return 0;
+}
+
+static int set_path(char **target, const char *value, struct error *err)
+{
+    if (!*value)
+        return error_set(err, -EINVAL, "a file name is wanted, this one is empty");
+    return set_string(target, value, err);
+}
+
+static int set_kernel(struct config *config, const char *value, struct error *err)
+{
+    return set_path(&config->kernel, value, err);
+}
+
+static int set_initrd(struct config *config, const char *value, struct error *err)
+{
+    return set_path(&config->initrd, value, err);
+}
+
+static int set_cmdline(struct config *config, const char *value, struct error *err)
+{
+    return set_string(&config->cmdline, value, err);
+}
+
+/* FILE[,ARGS]; a comma in the file's name is written twice. */
+static int set_module(struct config *config, const char *value, struct error *err)
+{
+    struct config_module *module = &config->modules[config->module_count];
+    _cleanup_free_ char *path = strdup(value);
+    size_t len = 0;
+
+    if (config->module_count == CONFIG_MAX_MODULES)
+        return error_set(err, -E2BIG, "at most %d modules are taken", CONFIG_MAX_MODULES);
+    if (!path)
+        return error_set(err, -ENOMEM, "out of memory");
+    for (; *value; value++) {
+        if (*value == ',') {
+            if (value[1] != ',')
+                break;
+            value++;
+        }
+        path[len++] = *value;
+    }
+    path[len] = '\0';
+    if (len == 0)
+        return error_set(err, -EINVAL, "a file name is wanted, this one is empty");
+    module->arguments = strdup(*value ? value + 1 : "");
+    if (!module->arguments)
+        return error_set(err, -ENOMEM, "out of memory");
+    module->path = take_ptr(path);
+    config->module_count++;
+    return 0;
+}
+
+static int set_mem(struct config *config, const char *value, struct error *err)
+{
+    uint64_t size;
+
+    if (parse_size(value, &size) < 0)
+        return error_set(err, -EINVAL,
+                         "'%s' is not a size; say 256 (MiB), 512K, 64M, 2G or the like", value);
+    if (size == 0)
+        return error_set(err, -EINVAL, "a machine needs some memory, not 0");
+    if (size < 2 * MIB)
+        return error_set(err, -EINVAL, "a machine needs 2 MiB of memory at least");
+    config->mem_size = size;
+    return 0;
+}
+
+static int set_cpus(struct config *config, const char *value, struct error *err)
+{
+    uint64_t cpus;
+    int r = parse_u64(value, 1, UINT16_MAX, &cpus);
+
+    if (r == -ERANGE)
+        return error_set(err, -EINVAL, "%s is not a possible number of CPUs; 1 is the least",
+                         value);
+    if (r < 0)
+        return error_set(err, -EINVAL, "'%s' is not a number", value);
+    config->cpus = (unsigned)cpus;
+    return 0;
+}
+
+static int set_hugepages(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->hugepages = true;
+    return 0;
+}
+
+static int set_prefault(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->prefault = true;
+    return 0;
+}
+
+static int set_debug_exit(struct config *config, const char *value, struct error *err)
+{
+    uint64_t port = PORT_DEBUG_EXIT;
+
+    if (value && parse_u64(value, 0, UINT16_MAX - 3, &port) < 0)
+        return error_set(err, -EINVAL, "'%s' is not a port; say 0xf4 or the like", value);
+    config->debug_exit_port = (int)port;
+    return 0;
+}
+
+static int set_console(struct config *config, const char *value, struct error *err)
+{
+    static const struct {
+        const char *word;
+        enum console_kind kind;
+        bool has_path;
+    } kinds[] = {
+        {"stdio", CONSOLE_STDIO, false},
+        {"none", CONSOLE_NONE, false},
+        {"file=", CONSOLE_FILE, true},
+        {"socket=", CONSOLE_SOCKET, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        size_t len = strlen(kinds[i].word);
+
+        if (kinds[i].has_path ? strncmp(value, kinds[i].word, len) != 0
+                              : strcmp(value, kinds[i].word) != 0)
+            continue;
+        config->console = kinds[i].kind;
+        return kinds[i].has_path ? set_path(&config->console_path, value + len, err) : 0;
+    }
+    return error_set(err, -EINVAL, "'%s' is none of stdio, none, file=PATH and socket=PATH", value);
+}
+
+static int set_exit_record(struct config *config, const char *value, struct error *err)
+{
+    return set_path(&config->exit_record, value, err);
+}
+
+static int set_log(struct config *config, const char *value, struct error *err)
+{
+    return set_path(&config->log_path, value, err);
+}
+
+static int set_log_level(struct config *config, const char *value, struct error *err)
+{
+    if (log_level_parse(value, &config->log_level) < 0)
+        return error_set(err, -EINVAL, "'%s' is none of error, warning, info and debug", value);
+    return 0;
+}
+
+static int set_check(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->check = true;
+    return 0;
+}
+
+/* --config, --help and --version are looked for before the others; nothing is left to set. */
+static int set_nothing(struct config *config, const char *value, struct error *err)
+{
+    (void)config;
+    (void)value;
+    (void)err;
+    return 0;
+}
+
+static const struct option table[] = {
+    {"kernel", OPTION_VALUE, "FILE", false, set_kernel, "What to boot",
+     "the kernel: a Linux bzImage or vmlinux, a PVH ELF or a Multiboot image;\n"
+     "without it a small built-in image boots and says hello"},
+    {"cmdline", OPTION_VALUE, "TEXT", false, set_cmdline, NULL, "the kernel's command line"},
+    {"initrd", OPTION_VALUE, "FILE", false, set_initrd, NULL,
+     "initial RAM disk (for PVH and Multiboot: the first module)"},
+    {"module", OPTION_LIST, "FILE[,ARGS]", false, set_module, NULL,
+     "a module for a PVH or Multiboot kernel, with its argument string;\n"
+     "may be repeated; a comma in the file's name is written twice"},
+    {"mem", OPTION_VALUE, "SIZE", false, set_mem, "The machine",
+     "memory: MiB, or with K, M, G or T behind the number (default: 256)"},
+    {"cpus", OPTION_VALUE, "N", false, set_cpus, NULL, "number of CPUs (default: 1)"},
+    {"hugepages", OPTION_FLAG, NULL, false, set_hugepages, NULL,
+     "back memory with 2 MiB pages of the host's reserved pool"},
+    {"prefault", OPTION_FLAG, NULL, false, set_prefault, NULL,
+     "take all memory from the host before the start"},
+    {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL,
+     "a port (default: 0xf4) to which a test guest writes v in order to\n"
+     "end with status (v << 1) | 1"},
+    {"console", OPTION_VALUE, "WHERE", false, set_console, "Console and messages",
+     "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"
+     "the status), file=PATH, socket=PATH (a Unix socket), or none"},
+    {"log", OPTION_VALUE, "FILE", false, set_log, NULL,
+     "append messages to FILE, not to standard error"},
+    {"log-level", OPTION_VALUE, "LEVEL", false, set_log_level, NULL,
+     "error, warning (default), info or debug"},
+    {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL,
+     "at the end, say in JSON how and why it ended and what it cost"},
+    {"config", OPTION_VALUE, "FILE", true, set_nothing, "This program",
+     "take options from a JSON object, with the names above; those of\n"
+     "the command line win"},
+    {"check", OPTION_FLAG, NULL, true, set_check, NULL,
+     "look at everything, say the plan, start nothing"},
+    {"help", OPTION_FLAG, NULL, true, set_nothing, NULL, "show this help"},
+    {"version", OPTION_FLAG, NULL, true, set_nothing, NULL, "show the version"},
+};
+
+_Static_assert(ARRAY_SIZE(table) <= OPTION_MAX, "OPTION_MAX is too small");
+
+const struct option *option_at(size_t index)
+{
+    return index < ARRAY_SIZE(table) ? &table[index] : NULL;
+}
+
+const struct option *option_find(const char *name, size_t name_len, size_t *ret_index)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        if (strlen(table[i].name) == name_len && memcmp(table[i].name, name, name_len) == 0) {
+            *ret_index = i;
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+/* One option of the command line, taken apart. */
+struct given {
+    const struct option *option;
+    size_t index;
+    const char *value;
+};
+
+/**
+ * Take the option at argv[*at] apart and move *at past it.
+ * Returns 0, or -EINVAL with what is wrong.
+ */
+static int next_option(int argc, char *const argv[], int *at, struct given *ret_given,
+                       struct error *err)
+{
+    const char *word = argv[*at];
+    const char *name, *equals;
+    struct given given = {0};
+
+    if (strcmp(word, "-h") == 0)
+        word = "--help";
+    else if (strcmp(word, "-V") == 0)
+        word = "--version";
+    if (strncmp(word, "--", 2) != 0 || !word[2])
+        return error_set(err, -EINVAL,
+                         "unexpected argument '%s' (a kernel is given with --kernel FILE)", word);
+    name = word + 2;
+    equals = strchrnul(name, '=');
+    given.option = option_find(name, (size_t)(equals - name), &given.index);
+    if (!given.option)
+        return error_set(err, -EINVAL, "unknown option '--%.*s'; --help shows them all",
+                         (int)min_u64((uint64_t)(equals - name), 64), name);
+    given.value = *equals ? equals + 1 : NULL;
+    if (given.option->argument == OPTION_FLAG && given.value)
+        return error_set(err, -EINVAL, "option '--%s' takes no value", given.option->name);
+    if ((given.option->argument == OPTION_VALUE || given.option->argument == OPTION_LIST) &&
+        !given.value) {
+        if (*at + 1 >= argc)
+            return error_set(err, -EINVAL, "option '--%s' wants a value: --%s %s",
+                             given.option->name, given.option->name, given.option->placeholder);
+        given.value = argv[++*at];
+    }
+    ++*at;
+    *ret_given = given;
+    return 0;
+}
+
+/* Look over the command line: its form, repetitions, and what comes before everything else. */
+static int scan(int argc, char *const argv[], const char **ret_config_file,
+                enum options_action *ret_action, struct error *err)
+{
+    bool seen[ARRAY_SIZE(table)] = {0};
+    bool help = false, version = false;
+
+    for (int at = 1; at < argc;) {
+        struct given given;
+        int r = next_option(argc, argv, &at, &given, err);
+
+        if (r < 0)
+            return r;
+        if (seen[given.index] && given.option->argument != OPTION_LIST)
+            return error_set(err, -EINVAL, "option '--%s' is given twice", given.option->name);
+        seen[given.index] = true;
+        help = help || strcmp(given.option->name, "help") == 0;
+        version = version || strcmp(given.option->name, "version") == 0;
+        if (strcmp(given.option->name, "config") == 0)
+            *ret_config_file = given.value;
+    }
+    *ret_action = help ? OPTIONS_SHOW_HELP : version ? OPTIONS_SHOW_VERSION : OPTIONS_RUN;
+    return 0;
+}
+
+/* Modules of the command line replace those of the config file, as any other value does. */
+static void forget_modules(struct config *config)
+{
+    for (size_t i = 0; i < config->module_count; i++) {
+        free(take_ptr(config->modules[i].path));
+        free(take_ptr(config->modules[i].arguments));
+    }
+    config->module_count = 0;
+}
+
+int options_parse(int argc, char *const argv[], struct config *config,
+                  enum options_action *ret_action, struct error *err)
+{
+    const char *config_file = NULL;
+    enum options_action action = OPTIONS_RUN;
+    bool modules_given = false;
+    int r = scan(argc, argv, &config_file, &action, err);
+
+    if (r < 0)
+        return r;
+    if (action == OPTIONS_RUN && config_file) {
+        r = config_file_read(config_file, config, err);
+        if (r < 0)
+            return r;
+    }
+    for (int at = 1; action == OPTIONS_RUN && at < argc;) {
+        struct given given;
+
+        r = next_option(argc, argv, &at, &given, err);
+        if (r < 0)
+            return r;
+        if (given.option->argument == OPTION_LIST && !modules_given) {
+            forget_modules(config);
+            modules_given = true;
+        }
+        r = given.option->set(config, given.value, err);
+        if (r < 0)
+            return error_prefix(err, r, "--%s", given.option->name);
+    }
+    *ret_action = action;
+    return 0;
+}
+
+void options_print_help(void)
+{
+    printf("Usage: osvm-vmm [OPTION]...\n"
+           "Run one virtual machine on /dev/kvm: boot a kernel image, show its console, end with "
+           "its status.\n");
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        const struct option *option = &table[i];
+        const char *line = option->help;
+        char left[40];
+
+        if (option->group)
+            printf("\n%s:\n", option->group);
+        snprintf(left, sizeof(left), "--%s%s%s%s", option->name,
+                 option->argument == OPTION_OPTIONAL ? "[="
+                 : option->placeholder               ? " "
+                                                     : "",
+                 option->placeholder ? option->placeholder : "",
+                 option->argument == OPTION_OPTIONAL ? "]" : "");
+        printf("  %-24s", left);
+        for (;;) {
+            const char *end = strchrnul(line, '\n');
+
+            printf("%.*s\n", (int)(end - line), line);
+            if (!*end)
+                break;
+            line = end + 1;
+            printf("  %-24s", "");
+        }
+    }
+    printf("\nExit status: the guest's own where it gave one; 0 after power-off or reset; 124 the "
+           "time is\nover; 125 refused (options, image, host); 126 the guest died; 128+N ended by "
+           "signal N.\n"
+           "\nExamples:\n"
+           "  osvm-vmm\n"
+           "  osvm-vmm --kernel bzImage --initrd initrd.img --cmdline console=ttyS0 --mem 512 "
+           "--cpus 2\n"
+           "  osvm-vmm --config vm.json --check\n");
+}

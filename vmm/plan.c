@@ -1,0 +1,59 @@
+#include "plan.h"
+
+#include <stdio.h>
+
+#include "base/parse.h"
+#include "machine.h"
+
+static void print_plan(const struct config *config, const struct inputs *inputs,
+                       const struct machine *machine)
+{
+    static const char *const consoles[] = {
+        [CONSOLE_STDIO] = "standard input and output",
+        [CONSOLE_FILE] = "file ",
+        [CONSOLE_SOCKET] = "socket ",
+        [CONSOLE_NONE] = "none",
+    };
+    char size[32];
+
+    printf("kernel:   %s, %s, %s\n", inputs_kernel_name(config),
+           boot_protocol_name(inputs->protocol),
+           format_size(image_size(inputs->kernel), size, sizeof(size)));
+    if (inputs->initrd)
+        printf("initrd:   %s, %s\n", config->initrd,
+               format_size(image_size(inputs->initrd), size, sizeof(size)));
+    for (size_t i = 0; i < inputs->module_count; i++)
+        printf("module:   %s, %s%s%s\n", config->modules[i].path,
+               format_size(image_size(inputs->modules[i].image), size, sizeof(size)),
+               *config->modules[i].arguments ? ", arguments: " : "", config->modules[i].arguments);
+    printf("cmdline:  %s\n", config->cmdline ? config->cmdline : "");
+    printf("memory:   %s%s%s\n", format_size(guest_memory_size(machine->mem), size, sizeof(size)),
+           config->hugepages ? ", huge pages" : "", config->prefault ? ", prefaulted" : "");
+    printf("cpus:     %u (this host's KVM takes at most %u)\n", config->cpus,
+           machine->kvm.max_vcpus);
+    printf("console:  %s%s\n", consoles[config->console],
+           config->console_path ? config->console_path : "");
+    if (config->debug_exit_port != CONFIG_NO_PORT)
+        printf("debug exit: port 0x%x\n", (unsigned)config->debug_exit_port);
+    if (config->exit_record)
+        printf("exit record: %s\n", config->exit_record);
+    printf("All of it can be had here; nothing was started.\n");
+}
+
+int plan_check(const struct config *config, const struct inputs *inputs, const struct log *log,
+               struct stages *stages, struct error *err)
+{
+    struct boot_request request = inputs_boot_request(inputs, config);
+    struct machine machine;
+    int r = machine_create(&machine, config, log, stages, err);
+
+    if (r == 0) {
+        r = machine_load(&machine, &request, err);
+        if (r < 0)
+            error_prefix(err, r, "cannot load kernel '%s'", inputs_kernel_name(config));
+    }
+    if (r == 0)
+        print_plan(config, inputs, &machine);
+    machine_destroy(&machine);
+    return r;
+}

@@ -1,0 +1,18 @@
+/* --check: say what would be done, start nothing. */
+#ifndef OSVM_VMM_PLAN_H
+#define OSVM_VMM_PLAN_H
+
+#include "base/error.h"
+#include "config.h"
+#include "inputs.h"
+#include "stages.h"
+
+/**
+ * Build and load the machine as a run would, without starting its CPUs, and print the plan to
+ * standard output.
+ * Returns 0, or a negative errno with one line for the user in err.
+ */
+int plan_check(const struct config *config, const struct inputs *inputs, const struct log *log,
+               struct stages *stages, struct error *err);
+
+#endif
