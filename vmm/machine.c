@@ -12,8 +12,12 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "base/util.h"
+#include "footprint.h"
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
+
+/* By then a small guest has started, and a large one no longer cares. */
+#define SETTLED_AFTER_NS (200 * NS_PER_MS)
 
 const char *machine_end_reason_name(enum machine_end_reason reason)
 {
@@ -126,6 +130,13 @@ static void on_user_status(struct console_user *user, char *buf, size_t len)
              format_size(guest_memory_size(machine->mem), all, sizeof(all)), exits);
 }
 
+/* The start is over: what only it needed need not stay resident. */
+static void on_settled(struct loop_timer *timer)
+{
+    loop_timer_remove(container_of(timer, struct machine, settled)->loop, timer);
+    footprint_trim();
+}
+
 /* The loop, and the signals that it takes. */
 static int create_loop(struct machine *machine, struct error *err)
 {
@@ -144,7 +155,11 @@ static int create_loop(struct machine *machine, struct error *err)
     vcpu_install_kick();
     machine->signals.callback = on_signal;
     r = loop_signals_add(machine->loop, &machine->signals, &mask);
-    return r < 0 ? error_set_errno(err, r, "cannot take signals") : 0;
+    if (r < 0)
+        return error_set_errno(err, r, "cannot take signals");
+    machine->settled.callback = on_settled;
+    r = loop_timer_add(machine->loop, &machine->settled);
+    return r < 0 ? error_set_errno(err, r, "cannot make a timer") : 0;
 }
 
 static int check_cpus(const struct machine *machine, struct error *err)
@@ -303,8 +318,10 @@ void machine_destroy(struct machine *machine)
     vm_destroy(&machine->vm);
     guest_memory_destroy(machine->mem);
     kvm_close(&machine->kvm);
-    if (machine->loop)
+    if (machine->loop) {
+        loop_timer_remove(machine->loop, &machine->settled);
         loop_signals_remove(machine->loop, &machine->signals);
+    }
     loop_destroy(machine->loop);
     pthread_mutex_destroy(&machine->end_lock);
 }
@@ -342,6 +359,7 @@ static int start(struct machine *machine, struct error *err)
             return error_set_errno(err, r, "cannot start CPU %u's thread", i);
     }
     stages_reach(machine->stages, STAGE_STARTED);
+    loop_timer_arm(&machine->settled, SETTLED_AFTER_NS, 0);
     return 0;
 }
 

@@ -78,6 +78,7 @@ struct machine {
     struct vcpu_observer observer;
     struct console_user user;
     struct loop_signals signals;
+    struct loop_timer settled;
 
     pthread_mutex_t end_lock;
     bool ending; /* atomic; set once, with `end` under the lock */
