@@ -1,6 +1,7 @@
 #include "exit_record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -90,18 +91,27 @@ static json_t *memory_json(const struct machine *machine)
     return object;
 }
 
-int exit_record_write(const char *path, const struct machine_end *end, const struct stages *stages,
-                      const struct machine *machine, struct error *err)
+int exit_record_open(const char *path, int *ret_fd, struct error *err)
 {
-    _cleanup_(json_release) json_t *root = json_object();
-    _cleanup_free_ char *text = NULL;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot write exit record '%s'", path);
+    *ret_fd = fd;
+    return 0;
+}
+
+static json_t *record_json(const struct machine_end *end, const struct stages *stages,
+                           const struct machine *machine)
+{
+    json_t *root = json_object();
     char rip[24];
-    size_t len;
-    int r;
 
     json_object_set_new(root, "reason", json_string(machine_end_reason_name(end->reason)));
     json_object_set_new(root, "status", json_integer(end->status));
-    json_object_set_new(root, "message", json_string(end->text));
+    /* The words may hold a file's name, which may be in any encoding. */
+    if (json_object_set_new(root, "message", json_string(end->text)) < 0)
+        json_object_set_new(root, "message", json_string("(not in UTF-8; see the log)"));
     if (end->rip_known) {
         snprintf(rip, sizeof(rip), "0x%" PRIx64, end->rip);
         json_object_set_new(root, "rip", json_string(rip));
@@ -112,12 +122,21 @@ int exit_record_write(const char *path, const struct machine_end *end, const str
         json_object_set_new(root, "exits", exits_json(machine));
         json_object_set_new(root, "memory", memory_json(machine));
     }
-    len = json_dumpb(root, NULL, 0, JSON_INDENT(2));
-    text = malloc(len + 1);
+    return root;
+}
+
+int exit_record_write(int fd, const struct machine_end *end, const struct stages *stages,
+                      const struct machine *machine, struct error *err)
+{
+    _cleanup_(json_release) json_t *root = record_json(end, stages, machine);
+    size_t len = json_dumpb(root, NULL, 0, JSON_INDENT(2));
+    _cleanup_free_ char *text = malloc(len + 1);
+    int r;
+
     if (len == 0 || !text)
-        return error_set(err, -ENOMEM, "cannot write exit record '%s': out of memory", path);
+        return error_set(err, -ENOMEM, "cannot write the exit record: out of memory");
     json_dumpb(root, text, len, JSON_INDENT(2));
     text[len] = '\n';
-    r = io_replace_file(path, text, len + 1);
-    return r < 0 ? error_set_errno(err, r, "cannot write exit record '%s'", path) : 0;
+    r = io_write_all(fd, text, len + 1);
+    return r < 0 ? error_set_errno(err, r, "cannot write the exit record") : 0;
 }

@@ -7,12 +7,21 @@
 #include "stages.h"
 
 /**
- * Write it, whole or not at all.
+ * Open its file, empty, before anything is started: a place that cannot be written is found out
+ * then, and at the end nothing needs opening.
  *
- * @machine  NULL where none was created (then `end` alone is told)
+ * @ret_fd  the caller closes it
  * Returns 0 or a negative errno with the reason in err.
  */
-int exit_record_write(const char *path, const struct machine_end *end, const struct stages *stages,
+int exit_record_open(const char *path, int *ret_fd, struct error *err);
+
+/**
+ * Write it.
+ *
+ * @machine  NULL where none was created (then `end` and the stages alone are told)
+ * Returns 0 or a negative errno with the reason in err.
+ */
+int exit_record_write(int fd, const struct machine_end *end, const struct stages *stages,
                       const struct machine *machine, struct error *err);
 
 #endif

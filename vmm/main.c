@@ -29,60 +29,72 @@ static int open_log(struct log *log, const struct config *config, struct error *
     return error_set_errno(err, -errno, "cannot open log '%s'", config->log_path);
 }
 
-/* From the images to the end of the guest. Where it does not come so far, err says why. */
-static int run_machine(const struct config *config, const struct inputs *inputs,
-                       const struct log *log, struct stages *stages, struct machine_end *ret_end,
-                       struct error *err)
-{
-    struct boot_request request = inputs_boot_request(inputs, config);
-    struct error record_err = {0};
-    struct machine machine;
-    int r = machine_create(&machine, config, log, stages, err);
+/* What a run holds, from the options on. */
+struct run {
+    struct config config;
+    struct stages stages;
+    struct log log;
+    int record_fd; /* -1: no exit record is wanted */
+    struct inputs inputs;
+};
 
-    if (r == 0) {
-        r = machine_load(&machine, &request, err);
-        if (r < 0)
-            error_prefix(err, r, "cannot load kernel '%s'", inputs_kernel_name(config));
-    }
-    if (r == 0)
-        r = machine_run(&machine, err);
-    if (r == 0) {
-        *ret_end = machine.end;
-        if (config->exit_record &&
-            exit_record_write(config->exit_record, &machine.end, stages, &machine, &record_err) < 0)
-            log_error(log, "%s", record_err.text);
-    }
-    machine_destroy(&machine);
-    return r;
+static void write_record(const struct run *run, const struct machine_end *end,
+                         const struct machine *machine)
+{
+    struct error err = {0};
+
+    if (run->record_fd >= 0 &&
+        exit_record_write(run->record_fd, end, &run->stages, machine, &err) < 0)
+        log_error(&run->log, "%s", err.text);
 }
 
 /* It never ran: say so, once, on standard error or in the log, and in the record. */
-static int refuse(const struct config *config, const struct stages *stages, const struct log *log,
-                  const struct error *err)
+static int refuse(const struct run *run, const struct error *err)
 {
     struct machine_end end = {.reason = MACHINE_REFUSED, .status = EXIT_STATUS_REFUSED};
-    struct error record_err = {0};
 
-    log_error(log, "%s", err->text);
+    log_error(&run->log, "%s", err->text);
     memcpy(end.text, err->text, sizeof(end.text));
-    if (config->exit_record && !config->check &&
-        exit_record_write(config->exit_record, &end, stages, NULL, &record_err) < 0)
-        log_error(log, "%s", record_err.text);
+    write_record(run, &end, NULL);
     return EXIT_STATUS_REFUSED;
 }
 
-static int run(int argc, char *argv[], struct config *config, struct inputs *inputs)
+/* From the images to the end of the guest. Returns the exit status. */
+static int run_machine(struct run *run)
 {
-    struct log log = {.fd = STDERR_FILENO, .level = LOG_WARNING, .prefix = "osvm-vmm"};
-    struct machine_end end = {0};
+    struct boot_request request = inputs_boot_request(&run->inputs, &run->config);
+    struct machine machine;
+    struct machine_end end;
     struct error err = {0};
-    enum options_action action;
-    struct stages stages;
-    int r;
+    int r = machine_create(&machine, &run->config, &run->log, &run->stages, &err);
 
-    stages_begin(&stages);
-    if (options_parse(argc, argv, config, &action, &err) < 0)
-        return refuse(config, &stages, &log, &err);
+    if (r == 0) {
+        r = machine_load(&machine, &request, &err);
+        if (r < 0)
+            error_prefix(&err, r, "cannot load kernel '%s'", inputs_kernel_name(&run->config));
+    }
+    if (r == 0)
+        r = machine_run(&machine, &err);
+    end = machine.end;
+    if (r == 0)
+        write_record(run, &end, &machine);
+    machine_destroy(&machine);
+    if (r < 0)
+        return refuse(run, &err);
+    if (end.reason == MACHINE_GUEST_DIED)
+        log_error(&run->log, "the guest died: %s", end.text);
+    else
+        log_info(&run->log, "%s", end.text);
+    return end.status;
+}
+
+static int run(struct run *run, int argc, char *argv[])
+{
+    enum options_action action;
+    struct error err = {0};
+
+    if (options_parse(argc, argv, &run->config, &action, &err) < 0)
+        return refuse(run, &err);
     if (action == OPTIONS_SHOW_HELP) {
         options_print_help();
         return 0;
@@ -91,34 +103,35 @@ static int run(int argc, char *argv[], struct config *config, struct inputs *inp
         puts("osvm-vmm " OSVM_VERSION);
         return 0;
     }
-    if (open_log(&log, config, &err) < 0)
-        return refuse(config, &stages, &log, &err);
-    stages_reach(&stages, STAGE_OPTIONS);
-    if (inputs_open(inputs, config, &err) < 0)
-        return refuse(config, &stages, &log, &err);
-    stages_reach(&stages, STAGE_IMAGES);
-    if (config->check)
-        r = plan_check(config, inputs, &log, &stages, &err);
-    else
-        r = run_machine(config, inputs, &log, &stages, &end, &err);
-    if (r < 0)
-        return refuse(config, &stages, &log, &err);
-    if (end.reason == MACHINE_GUEST_DIED)
-        log_error(&log, "the guest died: %s", end.text);
-    else if (!config->check)
-        log_info(&log, "%s", end.text);
-    return end.status;
+    if (open_log(&run->log, &run->config, &err) < 0)
+        return refuse(run, &err);
+    if (run->config.exit_record && !run->config.check &&
+        exit_record_open(run->config.exit_record, &run->record_fd, &err) < 0)
+        return refuse(run, &err);
+    stages_reach(&run->stages, STAGE_OPTIONS);
+    if (inputs_open(&run->inputs, &run->config, &err) < 0)
+        return refuse(run, &err);
+    stages_reach(&run->stages, STAGE_IMAGES);
+    if (!run->config.check)
+        return run_machine(run);
+    if (plan_check(&run->config, &run->inputs, &run->log, &run->stages, &err) < 0)
+        return refuse(run, &err);
+    return 0;
 }
 
 int main(int argc, char *argv[])
 {
-    struct config config;
-    struct inputs inputs = {0};
+    struct run own = {
+        .log = {.fd = STDERR_FILENO, .level = LOG_WARNING, .prefix = "osvm-vmm"},
+        .record_fd = -1,
+    };
     int status;
 
-    config_init(&config);
-    status = run(argc, argv, &config, &inputs);
-    inputs_close(&inputs);
-    config_free(&config);
+    stages_begin(&own.stages);
+    config_init(&own.config);
+    status = run(&own, argc, argv);
+    inputs_close(&own.inputs);
+    close_fd(own.record_fd);
+    config_free(&own.config);
     return status;
 }

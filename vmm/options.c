@@ -388,9 +388,8 @@ void options_print_help(void)
             printf("  %-24s", "");
         }
     }
-    printf("\nExit status: the guest's own where it gave one; 0 after power-off or reset; 124 the "
-           "time is\nover; 125 refused (options, image, host); 126 the guest died; 128+N ended by "
-           "signal N.\n"
+    printf("\nExit status: the guest's own where it gave one; 0 after power-off or reset; 125 "
+           "refused\n(options, image, host); 126 the guest died; 128+N ended by signal N.\n"
            "\nExamples:\n"
            "  osvm-vmm\n"
            "  osvm-vmm --kernel bzImage --initrd initrd.img --cmdline console=ttyS0 --mem 512 "
