@@ -18,6 +18,9 @@ static const char *const level_names[] = {
 };
 
 static void log_line(const struct log *log, enum log_level level, uint32_t held_back,
+                     const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+
+static void log_line(const struct log *log, enum log_level level, uint32_t held_back,
                      const char *format, va_list args)
 {
     char line[1024];
@@ -64,6 +67,7 @@ void log_write_limited(const struct log *log, struct log_limit *limit, enum log_
 {
     uint64_t now, start;
     uint32_t held_back = 0;
+    int saved = errno;
     va_list args;
 
     if (!log || log->fd < 0 || level > log->level)
@@ -83,6 +87,7 @@ void log_write_limited(const struct log *log, struct log_limit *limit, enum log_
     va_start(args, format);
     log_line(log, level, held_back, format, args);
     va_end(args);
+    errno = saved;
 }
 
 int log_level_parse(const char *text, enum log_level *ret_level)

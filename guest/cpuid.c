@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -30,6 +31,8 @@
 
 /* KVM's local APIC timer runs on a bus of 1 GHz (Linux, APIC_BUS_CYCLE_NS = 1). */
 #define APIC_BUS_KHZ 1000000
+
+_Static_assert(offsetof(struct cpuid, entries) == sizeof(struct kvm_cpuid2), "the layout of KVM");
 
 static bool is_host_topology(const struct kvm_cpuid_entry2 *entry)
 {
@@ -102,7 +105,7 @@ static void entry_adapt(struct kvm_cpuid_entry2 *entry, const struct kvm *kvm, u
 
 static struct kvm_cpuid_entry2 *cpuid_find(struct cpuid *cpuid, uint32_t function)
 {
-    for (uint32_t i = 0; i < cpuid->header.nent; i++) {
+    for (uint32_t i = 0; i < cpuid->count; i++) {
         if (cpuid->entries[i].function == function)
             return &cpuid->entries[i];
     }
@@ -113,9 +116,9 @@ static struct kvm_cpuid_entry2 *cpuid_append(struct cpuid *cpuid, uint32_t funct
 {
     struct kvm_cpuid_entry2 *entry;
 
-    if (cpuid->header.nent == CPUID_MAX_ENTRIES)
+    if (cpuid->count == CPUID_MAX_ENTRIES)
         return NULL;
-    entry = &cpuid->entries[cpuid->header.nent++];
+    entry = &cpuid->entries[cpuid->count++];
     *entry = (struct kvm_cpuid_entry2){.function = function};
     return entry;
 }
@@ -166,17 +169,17 @@ int cpuid_init(struct cpuid *cpuid, const struct kvm *kvm, unsigned cpus, unsign
     uint32_t kept = 0;
 
     memset(cpuid, 0, sizeof(*cpuid));
-    cpuid->header.nent = CPUID_MAX_ENTRIES;
+    cpuid->count = CPUID_MAX_ENTRIES;
     if (ioctl(kvm->fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
         return error_set_errno(err, -errno, "KVM does not say what CPUs it offers");
-    for (uint32_t i = 0; i < cpuid->header.nent; i++) {
+    for (uint32_t i = 0; i < cpuid->count; i++) {
         if (is_host_topology(&cpuid->entries[i]))
             continue;
         cpuid->entries[kept] = cpuid->entries[i];
         entry_adapt(&cpuid->entries[kept], kvm, cpus);
         kept++;
     }
-    cpuid->header.nent = kept;
+    cpuid->count = kept;
     add_topology(cpuid, cpus);
     add_timing(cpuid, tsc_khz);
     return 0;
@@ -184,7 +187,7 @@ int cpuid_init(struct cpuid *cpuid, const struct kvm *kvm, unsigned cpus, unsign
 
 void cpuid_set_apic_id(struct cpuid *cpuid, unsigned apic_id)
 {
-    for (uint32_t i = 0; i < cpuid->header.nent; i++) {
+    for (uint32_t i = 0; i < cpuid->count; i++) {
         struct kvm_cpuid_entry2 *entry = &cpuid->entries[i];
 
         switch (entry->function) {

@@ -83,10 +83,10 @@ int vcpu_apply_msrs(int vcpu_fd)
         {.index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRINGS},
         {.index = MSR_IA32_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WRITE_BACK},
     };
-    struct {
-        struct kvm_msrs header;
+    struct { /* the layout of struct kvm_msrs */
+        uint32_t count, padding;
         struct kvm_msr_entry entries[ARRAY_SIZE(wanted)];
-    } msrs = {.header.nmsrs = ARRAY_SIZE(wanted)};
+    } msrs = {.count = ARRAY_SIZE(wanted)};
     int r;
 
     memcpy(msrs.entries, wanted, sizeof(wanted));

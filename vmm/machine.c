@@ -210,22 +210,34 @@ static uint64_t high_memory(const struct machine *machine)
     return size > LAYOUT_LOW_RAM_END ? size - LAYOUT_LOW_RAM_END : 0;
 }
 
-static int create_board(struct machine *machine, struct error *err)
+/* Those that can fail. */
+static int create_interrupting_devices(struct machine *machine, struct error *err)
 {
-    const struct config *config = machine->config;
     struct irq_line serial_irq = {.fd = -1}, timer_irq = {.fd = -1};
-    uint64_t high = high_memory(machine);
     int r = vm_irq_connect(&machine->vm, IRQ_SERIAL, &serial_irq);
 
     if (r == 0)
         r = vm_irq_connect(&machine->vm, IRQ_TIMER, &timer_irq);
+    if (r == 0)
+        r = pit_init(&machine->pit, machine->loop, timer_irq);
     if (r < 0) {
         irq_line_destroy(&serial_irq);
-        return error_set_errno(err, r, "KVM connects no interrupt line");
+        irq_line_destroy(&timer_irq);
+        return error_set_errno(err, r, "cannot make the serial port's and the timer's interrupts");
     }
     serial_init(&machine->serial, PORT_SERIAL, serial_irq, console_serial_host(machine->console));
+    return 0;
+}
+
+static int create_board(struct machine *machine, struct error *err)
+{
+    const struct config *config = machine->config;
+    uint64_t high = high_memory(machine);
+    int r = create_interrupting_devices(machine, err);
+
+    if (r < 0)
+        return r;
     rtc_init(&machine->rtc, guest_memory_size(machine->mem) - high, high);
-    r = pit_init(&machine->pit, machine->loop, timer_irq);
     i8042_init(&machine->i8042, &machine->power);
     reset_register_init(&machine->reset, &machine->power);
     acpi_sleep_init(&machine->sleep, &machine->power);
@@ -233,8 +245,6 @@ static int create_board(struct machine *machine, struct error *err)
     if (config->debug_exit_port != CONFIG_NO_PORT)
         debug_exit_init(&machine->debug_exit, (uint16_t)config->debug_exit_port, &machine->power);
     machine->board_ready = true;
-    if (r < 0)
-        return error_set_errno(err, r, "cannot make a timer");
     return add_ports(machine, err);
 }
 

@@ -31,10 +31,10 @@ int main(int argc, char *argv[])
     int kvm = (int)CHECK(open("/dev/kvm", O_RDWR | O_CLOEXEC));
     int vm = (int)CHECK(ioctl(kvm, KVM_CREATE_VM, 0));
     int memfd = (int)CHECK(memfd_create("guest-memory", MFD_CLOEXEC));
-    static struct {
-        struct kvm_cpuid2 header;
+    static struct { /* the layout of struct kvm_cpuid2 */
+        uint32_t count, padding;
         struct kvm_cpuid_entry2 entries[CPUID_ENTRIES];
-    } cpuid = {.header.nent = CPUID_ENTRIES};
+    } cpuid = {.count = CPUID_ENTRIES};
     struct kvm_regs regs = {.rip = 0x1000, .rflags = 2};
     struct kvm_userspace_memory_region slot = {.memory_size = size};
     struct kvm_sregs sregs;

@@ -13,7 +13,7 @@
 
 /* The struct that `member`, to which `ptr` points, is embedded in. */
 #define container_of(ptr, type, member) \
-    ((type *)((char *)(1 ? (ptr) : &((type *)0)->member) - offsetof(type, member)))
+    ((type *)(void *)((char *)(1 ? (ptr) : &((type *)0)->member) - offsetof(type, member)))
 
 /* Round up to a power of two. The caller has made sure that it does not wrap. */
 static inline uint64_t align_up(uint64_t value, uint64_t alignment)

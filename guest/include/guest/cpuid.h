@@ -3,15 +3,17 @@
 #define OSVM_GUEST_CPUID_H
 
 #include <linux/kvm.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "guest/vm.h"
 
 #define CPUID_MAX_ENTRIES 256
 
-/* In the layout that KVM_SET_CPUID2 takes. */
+/* In the layout of struct kvm_cpuid2, which KVM_SET_CPUID2 takes. */
 struct cpuid {
-    struct kvm_cpuid2 header; /* nent: how many entries are used */
+    uint32_t count; /* how many entries are used; nent of struct kvm_cpuid2 */
+    uint32_t padding;
     struct kvm_cpuid_entry2 entries[CPUID_MAX_ENTRIES];
 };
 

@@ -16,7 +16,8 @@ struct image;
  *
  * @ret_image  freed by image_close()
  * Returns 0 or a negative errno, with the reason in err ("no such file", "is a directory, not a
- * file", "is empty"); the name is the caller's to add.
+ * file", "is empty"); the name is the caller's to add. A pipe or a device is refused without being
+ * waited for.
  */
 int image_open(const char *path, struct image **ret_image, struct error *err);
 

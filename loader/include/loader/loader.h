@@ -13,6 +13,15 @@
 #include "guest/memory.h"
 #include "loader/image.h"
 
+/* The most modules that image_load() takes. */
+#define BOOT_MAX_MODULES 64
+
+/*
+ * The longest command line for a PVH or Multiboot kernel, and the longest arguments of a module,
+ * without the terminating zero. Their protocols set no limit; a Linux image states its own.
+ */
+#define BOOT_CMDLINE_MAX 4095
+
 enum boot_protocol {
     BOOT_BZIMAGE_64, /* Linux bzImage, 64-bit entry */
     BOOT_BZIMAGE_32, /* bzImage without a 64-bit entry: the 32-bit one */
@@ -46,18 +55,28 @@ struct boot_result {
  * Say what kind of image it is, without loading it.
  * Returns 0, or -ENOEXEC with the reason in err ("not an ELF file, a bzImage or a Multiboot
  * image"; "an ELF file for AArch64; this machine is x86-64"; …), or the errno of a read.
+ * Any thread.
  */
 int image_recognise(const struct image *image, enum boot_protocol *ret_protocol, struct error *err);
 
-/* "Linux bzImage (64-bit protocol)" and so on. Never NULL. */
+/* "Linux bzImage (64-bit protocol)" and so on. Never NULL. Any thread. */
 const char *boot_protocol_name(enum boot_protocol protocol);
 
 /**
  * Place the kernel, its initrd, modules, command line and hand-over structures in guest memory,
  * which is all zeroes but for the ACPI tables, and say how the first CPU enters it.
  *
- * Returns 0 or a negative errno with the reason in err. Guest memory is then undefined. The
- * modules and the initrd are named in err by what they are ("initrd", "module 2").
+ * The initrd of a PVH or Multiboot kernel is its first module, with an empty string; its modules
+ * follow in the order of the request, each with its arguments. A Linux kernel takes no modules.
+ *
+ * Returns 0 or a negative errno with the reason in err:
+ *  -ENOEXEC  the image is not what it claims to be, is cut off, or contradicts itself
+ *  -ENOMEM   something does not fit in memory, or wants to lie where there is none
+ *  -E2BIG    the command line or a module's arguments are too long, or there are too many modules
+ *  -EINVAL   modules for a kernel that takes none, or an empty initrd or module
+ *  or the errno of a read.
+ * Guest memory is then undefined. The initrd and the modules are named in err by what they are
+ * ("initrd", "module 2": they count from 1). Not while the guest runs; one thread at a time.
  */
 int image_load(const struct boot_request *request, struct guest_memory *mem,
                struct boot_result *ret_result, struct error *err);
