@@ -214,8 +214,8 @@ static void drain(struct serial *serial)
 
         serial->tx_head = (serial->tx_head + taken) % SERIAL_OUTPUT_SIZE;
         serial->tx_count -= taken;
-        if (taken < chunk)
-            return;
+        if (taken == 0)
+            return; /* the host calls when it can take more */
     }
 }
 

@@ -441,6 +441,35 @@ static size_t counting_write(struct serial_host *host, const uint8_t *bytes, siz
     return taken;
 }
 
+/* A host that takes a little at a time calls back only after it took nothing: it is asked again. */
+static size_t sipping_write(struct serial_host *host, const uint8_t *bytes, size_t len)
+{
+    struct counting_host *counting = container_of(host, struct counting_host, host);
+
+    (void)bytes;
+    if (counting->calls++ == 0)
+        return 0;
+    counting->taken += min_u64(len, 256);
+    return min_u64(len, 256);
+}
+
+static void test_sipping_host(void **state)
+{
+    struct counting_host counting = {.host = {.write = sipping_write}};
+    struct irq_line irq = {.fd = -1};
+    struct serial serial;
+
+    (void)state;
+    serial_init(&serial, 0x3f8, irq, &counting.host);
+    for (unsigned i = 0; i < 2000; i++)
+        write_reg(&serial, 0, 'x');
+    assert_int_equal(counting.calls, 1);
+    serial_output_ready(&serial);
+    assert_int_equal(counting.taken, 2000);
+    assert_false(serial_output_waiting(&serial));
+    serial_destroy(&serial);
+}
+
 static void test_threads(void **state)
 {
     struct counting_host counting = {.host = {.write = counting_write}};
@@ -472,6 +501,7 @@ int main(void)
     unit_add(&unit, "a wide write is bytes in sequence", test_wide_write, NULL);
     unit_add(&unit, "waiting output is told", test_waiting, NULL);
     unit_add(&unit, "no interrupt line, no input callback", test_no_line_no_wish, NULL);
+    unit_add(&unit, "a host that takes little is asked again", test_sipping_host, NULL);
     unit_add(&unit, "guest and host at once", test_threads, NULL);
     return unit_run(&unit, "serial");
 }

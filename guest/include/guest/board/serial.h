@@ -30,8 +30,8 @@
  * not call back into the device and never blocks.
  */
 struct serial_host {
-    /* Take up to len bytes (at least 1 is offered). Returns how many were taken, 0 for none now;
-     * the host then calls serial_output_ready() when it can take more. */
+    /* Take up to len bytes (at least 1 is offered). Returns how many were taken. After
+     * 0, and only then, the host calls serial_output_ready() when it can take more. */
     size_t (*write)(struct serial_host *host, const uint8_t *bytes, size_t len);
     /* The receive FIFO has run empty after serial_input() took less than offered. May be NULL. */
     void (*input_wanted)(struct serial_host *host);
