@@ -99,7 +99,7 @@ static int put_module(struct boot_job *job, const char *name, const struct image
 {
     struct boot_range within = {.start = LAYOUT_HIMEM_BASE, .end = LAYOUT_HIGH_RAM_BASE};
     struct boot_placed_module module = {.size = image_size(image)};
-    char string_name[48];
+    char string_name[64];
     int r;
 
     r = boot_put_image(job, name, image, within, &module.gpa);

@@ -54,7 +54,7 @@ static int find_format(const struct boot_probe *probe, const struct boot_format 
 
 int image_recognise(const struct image *image, enum boot_protocol *ret_protocol, struct error *err)
 {
-    const struct boot_format *format;
+    const struct boot_format *format = NULL;
     struct boot_probe probe;
     int r;
 
@@ -84,7 +84,7 @@ const char *boot_protocol_name(enum boot_protocol protocol)
 int image_load(const struct boot_request *request, struct guest_memory *mem,
                struct boot_result *ret_result, struct error *err)
 {
-    const struct boot_format *format;
+    const struct boot_format *format = NULL;
     enum boot_protocol protocol;
     struct boot_probe probe;
     struct boot_job job;
