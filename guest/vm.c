@@ -100,3 +100,21 @@ int vm_irq_connect(struct vm *vm, uint32_t gsi, struct irq_line *ret_line)
     *ret_line = (struct irq_line){.fd = fd, .gsi = gsi};
     return 0;
 }
+
+int vm_notify_on_write(struct vm *vm, uint64_t gpa, unsigned len, uint64_t value)
+{
+    struct kvm_ioeventfd ioeventfd = {
+        .datamatch = value,
+        .addr = gpa,
+        .len = len,
+        .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+    };
+    _cleanup_close_ int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (fd < 0)
+        return -errno;
+    ioeventfd.fd = fd;
+    if (ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd) < 0)
+        return -errno;
+    return take_fd(&fd);
+}

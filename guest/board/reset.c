@@ -271,6 +271,23 @@ void reset_register_init(struct reset_register *reset, struct power_sink *power)
     };
 }
 
+int reset_vector_write(struct guest_memory *mem)
+{
+    static const uint8_t code[] = {
+        0xba,
+        PORT_RESET & 0xff,
+        PORT_RESET >> 8, /* mov $PORT_RESET, %dx */
+        0xb0,
+        RESET_SYSTEM | RESET_CPU, /* mov $6, %al */
+        0xee,                     /* out %al, %dx */
+        0xf4,                     /* hlt */
+        0xeb,
+        0xfd, /* jmp to the hlt */
+    };
+
+    return guest_memory_write(mem, LAYOUT_RESET_VECTOR, code, sizeof(code));
+}
+
 /* SLEEP_CONTROL_REG, ACPI 6.5, section 4.8.3.7. */
 #define SLEEP_TYPE(value) (((value) >> 2) & 7)
 #define SLEEP_ENABLE      0x20

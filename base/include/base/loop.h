@@ -1,8 +1,8 @@
 /*
  * The event loop: one epoll, sources embedded in their owners, no allocation for an event.
  *
- * All functions are for the loop's own thread, but for loop_stop(), loop_timer_arm() and
- * loop_timer_disarm(), which any thread may call. A callback never blocks. It may remove any
+ * All functions are for the loop's own thread, but for loop_stop(), loop_timer_arm(),
+ * loop_timer_disarm() and loop_modify(), which any thread may call. A callback never blocks. It may remove any
  * source, its own included.
  */
 #ifndef OSVM_BASE_LOOP_H
@@ -53,7 +53,11 @@ void loop_destroy(struct loop *loop);
  */
 int loop_add(struct loop *loop, struct loop_source *source);
 
-/* Change what is waited for; 0 pauses the source (errors and hang-ups are still told). */
+/*
+ * Change what is waited for; 0 pauses the source (errors and hang-ups are still told). Any thread,
+ * where the owner's lock keeps the calls for one source apart; an event that was under way may then
+ * still be told, so the callback looks at its owner's state under that lock.
+ */
 int loop_modify(struct loop *loop, struct loop_source *source, uint32_t events);
 
 /* Stop watching. Does nothing where the source is not added. No callback comes after it. */

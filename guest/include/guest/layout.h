@@ -16,14 +16,16 @@
  * reserved in the memory map that the guest is told, and the ACPI tables lie in the ROM area,
  * where scanners of the last 128 KiB find the RSDP (ACPI 6.5, section 5.2.5.1).
  */
-#define LAYOUT_LOW_RAM_TOP UINT64_C(0x9fc00) /* conventional memory ends: below is usable */
-#define LAYOUT_ACPI_BASE   UINT64_C(0xe0000)
-#define LAYOUT_ACPI_END    UINT64_C(0x100000)
-#define LAYOUT_HIMEM_BASE  UINT64_C(0x100000)
+#define LAYOUT_LOW_RAM_TOP  UINT64_C(0x9fc00) /* conventional memory ends: below is usable */
+#define LAYOUT_ACPI_BASE    UINT64_C(0xe0000)
+#define LAYOUT_ACPI_END     UINT64_C(0xffff0)
+#define LAYOUT_RESET_VECTOR UINT64_C(0xffff0) /* FFFF:0 of real mode, 16 bytes */
+#define LAYOUT_HIMEM_BASE   UINT64_C(0x100000)
 
 /* In the hole, 3 to 4 GiB. */
 #define LAYOUT_DEVICE_BASE \
     UINT64_C(0xc0000000) /* virtio-mmio and PCI windows: 0xc0000000–0xfebfffff */
+#define LAYOUT_VIRTIO_MMIO  UINT64_C(0xd0000000) /* one page a device */
 #define LAYOUT_IOAPIC_BASE  UINT64_C(0xfec00000)
 #define LAYOUT_LAPIC_BASE   UINT64_C(0xfee00000)
 #define LAYOUT_KVM_TSS_BASE UINT64_C(0xfffbd000) /* three pages that KVM wants on Intel hosts */
@@ -45,5 +47,7 @@
 #define IRQ_TIMER  0
 #define IRQ_SERIAL 4
 #define IRQ_COUNT  24
+/* For devices, from here up to IRQ_COUNT: pins that no ISA device has. */
+#define IRQ_DEVICE_FIRST 16
 
 #endif

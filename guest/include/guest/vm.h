@@ -32,4 +32,13 @@ void vm_destroy(struct vm *vm);
  */
 int vm_irq_connect(struct vm *vm, uint32_t gsi, struct irq_line *ret_line);
 
+/**
+ * Have a guest's write of `value` with `len` bytes to a memory-mapped address signal an eventfd,
+ * without a stop of the vCPU. Other values and lengths still go to the bus.
+ *
+ * Returns the eventfd (non-blocking; the caller closes it, which ends it) or a negative errno.
+ * Before the guest runs.
+ */
+int vm_notify_on_write(struct vm *vm, uint64_t gpa, unsigned len, uint64_t value);
+
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "guest/bus.h"
+#include "guest/memory.h"
 #include "guest/power.h"
 
 /*
@@ -44,6 +45,14 @@ struct reset_register {
 };
 
 void reset_register_init(struct reset_register *reset, struct power_sink *power);
+
+/**
+ * Put code at FFFF:0, where a PC's firmware begins, that writes the reset register. Whoever wants
+ * a reset from real mode jumps there: so does Linux where ACPI is hardware-reduced and there is no
+ * EFI (arch/x86/kernel/reboot.c), and without this it would execute zeroes for ever.
+ * Returns 0, or -EFAULT where there is no memory there. Before the guest runs.
+ */
+int reset_vector_write(struct guest_memory *mem);
 
 /*
  * ACPI sleep: SLEEP_CONTROL_REG and SLEEP_STATUS_REG (ACPI 6.5, section 4.8.3.7), and PM1a_CNT
