@@ -211,11 +211,12 @@ void virtio_device_notify(struct virtio_device *device, unsigned queue)
 uint32_t virtio_device_queue_read(struct virtio_device *device, unsigned queue,
                                   enum virtio_queue_field field)
 {
-    const struct virtqueue *vq = &device->queues[queue];
+    const struct virtqueue *vq;
     uint32_t value = 0;
 
     if (queue >= device->queue_count)
         return 0;
+    vq = &device->queues[queue];
     pthread_mutex_lock(&device->lock);
     switch (field) {
     case VIRTIO_QUEUE_SIZE_MAX:
@@ -296,11 +297,12 @@ static void queue_write(struct virtqueue *vq, enum virtio_queue_field field, uin
 void virtio_device_queue_write(struct virtio_device *device, unsigned queue,
                                enum virtio_queue_field field, uint32_t value)
 {
-    struct virtqueue *vq = &device->queues[queue];
+    struct virtqueue *vq;
 
     if (queue >= device->queue_count)
         return;
     pthread_mutex_lock(&device->lock);
+    vq = &device->queues[queue];
     if (!(device->status & VIRTIO_STATUS_DRIVER_OK) && (!vq->ready || field == VIRTIO_QUEUE_READY))
         queue_write(vq, field, value);
     pthread_mutex_unlock(&device->lock);

@@ -9,6 +9,7 @@
 
 #include "../unit/probe_device.h"
 #include "base/bytes.h"
+#include "base/util.h"
 #include "virtio/mmio.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,8 +32,10 @@ static void touching_notify(struct virtio_device *device, unsigned queue)
         for (unsigned i = 0; i < probe->chain.readable_count + probe->chain.writable_count; i++) {
             struct iovec *iov = &probe->chain.iov[i];
 
-            ((volatile uint8_t *)iov->iov_base)[0];
-            ((volatile uint8_t *)iov->iov_base)[iov->iov_len - 1];
+            volatile uint8_t *bytes = iov->iov_base;
+
+            (void)bytes[0];
+            (void)bytes[iov->iov_len - 1];
         }
         virtqueue_push(vq, probe->chain.head, virtq_copy_to(&probe->chain, 3, buf, n));
     }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/util.h"
 #include "virtio/device.h"
 
 #define PROBE_FEATURE     (UINT64_C(1) << 3)
