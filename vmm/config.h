@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "device_config.h"
 
 enum console_kind { CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_SOCKET, CONSOLE_NONE };
 
@@ -28,6 +29,7 @@ struct config {
     uint64_t mem_size; /* bytes */
     unsigned cpus;
     bool hugepages, prefault;
+    struct device_config devices;
     int debug_exit_port; /* CONFIG_NO_PORT: none */
     enum console_kind console;
     char *console_path;

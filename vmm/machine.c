@@ -342,6 +342,8 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     struct boot_result boot;
     int r = acpi_build(machine->mem, &acpi, &request->rsdp, err);
 
+    if (r == 0 && reset_vector_write(machine->mem) < 0)
+        r = error_set(err, -EFAULT, "the memory is too small for the reset vector");
     if (r == 0)
         r = image_load(request, machine->mem, &boot, err);
     for (unsigned i = 0; r == 0 && i < machine->vcpu_count; i++) {

@@ -75,6 +75,15 @@ static int set_module(struct config *config, const char *value, struct error *er
     return 0;
 }
 
+static void clear_modules(struct config *config)
+{
+    for (size_t i = 0; i < config->module_count; i++) {
+        free(take_ptr(config->modules[i].path));
+        free(take_ptr(config->modules[i].arguments));
+    }
+    config->module_count = 0;
+}
+
 static int set_mem(struct config *config, const char *value, struct error *err)
 {
     uint64_t size;
@@ -128,6 +137,59 @@ static int set_debug_exit(struct config *config, const char *value, struct error
         return error_set(err, -EINVAL, "'%s' is not a port; say 0xf4 or the like", value);
     config->debug_exit_port = (int)port;
     return 0;
+}
+
+static int add_net(struct config *config, const char *value, struct error *err)
+{
+    return device_config_add_net(&config->devices, value, err);
+}
+
+static void clear_nets(struct config *config)
+{
+    device_config_clear_nets(&config->devices);
+}
+
+static int add_disk(struct config *config, const char *value, struct error *err)
+{
+    return device_config_add_disk(&config->devices, value, err);
+}
+
+static void clear_disks(struct config *config)
+{
+    device_config_clear_disks(&config->devices);
+}
+
+static int add_share(struct config *config, const char *value, struct error *err)
+{
+    return device_config_add_share(&config->devices, value, err);
+}
+
+static void clear_shares(struct config *config)
+{
+    device_config_clear_shares(&config->devices);
+}
+
+static int set_vsock(struct config *config, const char *value, struct error *err)
+{
+    return device_config_set_vsock(&config->devices, value, err);
+}
+
+static int set_balloon(struct config *config, const char *value, struct error *err)
+{
+    return device_config_set_balloon(&config->devices, value, err);
+}
+
+static int set_rng(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->devices.rng = true;
+    return 0;
+}
+
+static int set_transport(struct config *config, const char *value, struct error *err)
+{
+    return device_config_set_transport(&config->devices, value, err);
 }
 
 static int set_console(struct config *config, const char *value, struct error *err)
@@ -190,41 +252,57 @@ static int set_nothing(struct config *config, const char *value, struct error *e
 }
 
 static const struct option table[] = {
-    {"kernel", OPTION_VALUE, "FILE", false, set_kernel, "What to boot",
+    {"kernel", OPTION_VALUE, "FILE", false, set_kernel, NULL, "What to boot",
      "the kernel: a Linux bzImage or vmlinux, a PVH ELF or a Multiboot image;\n"
      "without it a small built-in image boots and says hello"},
-    {"cmdline", OPTION_VALUE, "TEXT", false, set_cmdline, NULL, "the kernel's command line"},
-    {"initrd", OPTION_VALUE, "FILE", false, set_initrd, NULL,
+    {"cmdline", OPTION_VALUE, "TEXT", false, set_cmdline, NULL, NULL, "the kernel's command line"},
+    {"initrd", OPTION_VALUE, "FILE", false, set_initrd, NULL, NULL,
      "initial RAM disk (for PVH and Multiboot: the first module)"},
-    {"module", OPTION_LIST, "FILE[,ARGS]", false, set_module, NULL,
+    {"module", OPTION_LIST, "FILE[,ARGS]", false, set_module, clear_modules, NULL,
      "a module for a PVH or Multiboot kernel, with its argument string;\n"
      "may be repeated; a comma in the file's name is written twice"},
-    {"mem", OPTION_VALUE, "SIZE", false, set_mem, "The machine",
+    {"mem", OPTION_VALUE, "SIZE", false, set_mem, NULL, "The machine",
      "memory: MiB, or with K, M, G or T behind the number (default: 256)"},
-    {"cpus", OPTION_VALUE, "N", false, set_cpus, NULL, "number of CPUs (default: 1)"},
-    {"hugepages", OPTION_FLAG, NULL, false, set_hugepages, NULL,
+    {"cpus", OPTION_VALUE, "N", false, set_cpus, NULL, NULL, "number of CPUs (default: 1)"},
+    {"hugepages", OPTION_FLAG, NULL, false, set_hugepages, NULL, NULL,
      "back memory with 2 MiB pages of the host's reserved pool"},
-    {"prefault", OPTION_FLAG, NULL, false, set_prefault, NULL,
+    {"prefault", OPTION_FLAG, NULL, false, set_prefault, NULL, NULL,
      "take all memory from the host before the start"},
-    {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL,
+    {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL, NULL,
      "a port (default: 0xf4) to which a test guest writes v in order to\n"
      "end with status (v << 1) | 1"},
-    {"console", OPTION_VALUE, "WHERE", false, set_console, "Console and messages",
+    {"disk", OPTION_LIST, "DISK", false, add_disk, clear_disks, "Devices",
+     "path=FILE or scratch=SIZE, with ro, size=, serial=, rate= (bytes a\n"
+     "second), iops=, cache=writeback, unsafe or direct; may be repeated"},
+    {"net", OPTION_LIST, "NET", false, add_net, clear_nets, NULL,
+     "tap=NAME, fd=N, passt (started here), passt=SOCKET or none, with mac=,\n"
+     "mtu=, rx-rate=, tx-rate= (bytes a second); may be repeated"},
+    {"vsock", OPTION_VALUE, "VSOCK", false, set_vsock, NULL, NULL,
+     "cid=N,path=SOCKET[,rate=]: sockets to and from the guest"},
+    {"share", OPTION_LIST, "TAG=DIR[,ro]", false, add_share, clear_shares, NULL,
+     "share a folder with the guest (virtio-fs); may be repeated"},
+    {"rng", OPTION_FLAG, NULL, false, set_rng, NULL, NULL, "a source of random numbers"},
+    {"balloon", OPTION_OPTIONAL, "BALLOON", false, set_balloon, NULL, NULL,
+     "memory that can be taken back: size=, deflate-on-oom, reporting,\n"
+     "stats=SECONDS"},
+    {"transport", OPTION_VALUE, "KIND", false, set_transport, NULL, NULL,
+     "how the guest finds them: mmio (default) or pci"},
+    {"console", OPTION_VALUE, "WHERE", false, set_console, NULL, "Console and messages",
      "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"
      "the status), file=PATH, socket=PATH (a Unix socket), or none"},
-    {"log", OPTION_VALUE, "FILE", false, set_log, NULL,
+    {"log", OPTION_VALUE, "FILE", false, set_log, NULL, NULL,
      "append messages to FILE, not to standard error"},
-    {"log-level", OPTION_VALUE, "LEVEL", false, set_log_level, NULL,
+    {"log-level", OPTION_VALUE, "LEVEL", false, set_log_level, NULL, NULL,
      "error, warning (default), info or debug"},
-    {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL,
+    {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL, NULL,
      "at the end, say in JSON how and why it ended and what it cost"},
-    {"config", OPTION_VALUE, "FILE", true, set_nothing, "This program",
+    {"config", OPTION_VALUE, "FILE", true, set_nothing, NULL, "This program",
      "take options from a JSON object, with the names above; those of\n"
      "the command line win"},
-    {"check", OPTION_FLAG, NULL, true, set_check, NULL,
+    {"check", OPTION_FLAG, NULL, true, set_check, NULL, NULL,
      "look at everything, say the plan, start nothing"},
-    {"help", OPTION_FLAG, NULL, true, set_nothing, NULL, "show this help"},
-    {"version", OPTION_FLAG, NULL, true, set_nothing, NULL, "show the version"},
+    {"help", OPTION_FLAG, NULL, true, set_nothing, NULL, NULL, "show this help"},
+    {"version", OPTION_FLAG, NULL, true, set_nothing, NULL, NULL, "show the version"},
 };
 
 _Static_assert(ARRAY_SIZE(table) <= OPTION_MAX, "OPTION_MAX is too small");
@@ -316,22 +394,12 @@ static int scan(int argc, char *const argv[], const char **ret_config_file,
     return 0;
 }
 
-/* Modules of the command line replace those of the config file, as any other value does. */
-static void forget_modules(struct config *config)
-{
-    for (size_t i = 0; i < config->module_count; i++) {
-        free(take_ptr(config->modules[i].path));
-        free(take_ptr(config->modules[i].arguments));
-    }
-    config->module_count = 0;
-}
-
 int options_parse(int argc, char *const argv[], struct config *config,
                   enum options_action *ret_action, struct error *err)
 {
     const char *config_file = NULL;
     enum options_action action = OPTIONS_RUN;
-    bool modules_given = false;
+    bool cleared[ARRAY_SIZE(table)] = {0};
     int r = scan(argc, argv, &config_file, &action, err);
 
     if (r < 0)
@@ -347,10 +415,10 @@ int options_parse(int argc, char *const argv[], struct config *config,
         r = next_option(argc, argv, &at, &given, err);
         if (r < 0)
             return r;
-        if (given.option->argument == OPTION_LIST && !modules_given) {
-            forget_modules(config);
-            modules_given = true;
-        }
+        /* A list of the command line replaces that of the file, as any other value does. */
+        if (given.option->clear && !cleared[given.index])
+            given.option->clear(config);
+        cleared[given.index] = true;
         r = given.option->set(config, given.value, err);
         if (r < 0)
             return error_prefix(err, r, "--%s", given.option->name);

@@ -25,7 +25,8 @@ struct option {
      * Returns 0 or a negative errno with what is wrong with the value in err.
      */
     int (*set)(struct config *config, const char *value, struct error *err);
-    const char *group; /* heading in --help, given at the first of the group */
+    void (*clear)(struct config *config); /* of a list: forget what was set */
+    const char *group;                    /* heading in --help, given at the first of the group */
     const char *help;
 };
 

@@ -25,10 +25,15 @@
 /* In the hole, 3 to 4 GiB. */
 #define LAYOUT_DEVICE_BASE \
     UINT64_C(0xc0000000) /* virtio-mmio and PCI windows: 0xc0000000–0xfebfffff */
+#define LAYOUT_PCI_WINDOW   UINT64_C(0xc8000000) /* memory BARs: 0xc8000000–0xcfffffff */
 #define LAYOUT_VIRTIO_MMIO  UINT64_C(0xd0000000) /* one page a device */
+#define LAYOUT_PCI_ECAM     UINT64_C(0xe0000000) /* configuration of bus 0: 1 MiB */
 #define LAYOUT_IOAPIC_BASE  UINT64_C(0xfec00000)
 #define LAYOUT_LAPIC_BASE   UINT64_C(0xfee00000)
 #define LAYOUT_KVM_TSS_BASE UINT64_C(0xfffbd000) /* three pages that KVM wants on Intel hosts */
+
+#define LAYOUT_PCI_WINDOW_SIZE (128 * MIB)
+#define LAYOUT_PCI_ECAM_SIZE   MIB
 
 /* Ports. */
 #define PORT_PIT            0x40 /* 0x40–0x43 */
@@ -41,6 +46,7 @@
 #define PORT_SLEEP_CONTROL  0x600 /* ACPI hardware-reduced sleep control, 0x601 sleep status */
 #define PORT_PM1A_CONTROL   0x604 /* the same by the older register, for guests that only know it */
 #define PORT_OSVM           0x700 /* guest/board/osvm_port.h, 0x700–0x70f */
+#define PORT_PCI            0xcf8 /* 0xcf8 address, 0xcfc–0xcff data */
 #define PORT_RESET          0xcf9
 
 /* Interrupt lines: the ISA number, the GSI and the IOAPIC pin are the same here. */

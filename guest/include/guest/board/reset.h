@@ -33,7 +33,9 @@ void i8042_destroy(struct i8042 *i8042);
  * 0xcf9: a write that sets bit 2 resets (Intel ICH9 data sheet, section 13.7.5). The range is that
  * of PCI's address register, 0xcf8-0xcfb, in which the register hides: only a byte access reaches
  * it (PCI 3.0, section 3.2.2.3.2), so that a guest which looks for PCI by a double word at 0xcf8
- * does not reset itself. All else in the range reads all ones: no PCI by this mechanism.
+ * does not reset itself. All else in the range reads all ones: no PCI by this mechanism. Where
+ * there is a PCI host, its range is on the bus instead, and hands on what is not PCI's
+ * (guest/pci_host.h).
  */
 #define RESET_RANGE_BASE 0xcf8
 #define RESET_RANGE_SIZE 4
