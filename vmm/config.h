@@ -16,11 +16,13 @@ struct config_module {
     char *arguments;
 };
 
+#define CONFIG_ID_MAX      64
 #define CONFIG_MAX_MODULES 64
 #define CONFIG_NO_PORT     (-1)
 
 /* All strings are owned; NULL where nothing was said. */
 struct config {
+    char *id;     /* of this VM: what is derived from it stays the same */
     char *kernel; /* NULL: the embedded default image */
     char *initrd;
     char *cmdline;

@@ -184,17 +184,25 @@ static int create_memory(struct machine *machine, struct error *err)
 
 static int add_ports(struct machine *machine, struct error *err)
 {
-    struct bus_range *ranges[] = {
-        &machine->serial.range,      &machine->rtc.range,         &machine->pit.range,
-        &machine->pit.control_range, &machine->i8042.data_range,  &machine->i8042.command_range,
-        &machine->reset.range,       &machine->sleep.sleep_range, &machine->sleep.pm1a_range,
-        &machine->osvm_port.range,   &machine->debug_exit.range, /* the user's choice: last, so that
-                                                                    it is the one refused */
+    const struct config *config = machine->config;
+    struct bus_range *const ranges[] = {
+        &machine->serial.range,
+        &machine->rtc.range,
+        &machine->pit.range,
+        &machine->pit.control_range,
+        &machine->i8042.data_range,
+        &machine->i8042.command_range,
+        &machine->sleep.sleep_range,
+        &machine->sleep.pm1a_range,
+        &machine->osvm_port.range,
+        /* The PCI host bridge has its ports, where there is one, and passes on what is its own. */
+        config->devices.transport == TRANSPORT_PCI ? NULL : &machine->reset.range,
+        /* The user's choice: last, so that it is the one refused. */
+        config->debug_exit_port == CONFIG_NO_PORT ? NULL : &machine->debug_exit.range,
     };
-    size_t count = ARRAY_SIZE(ranges) - (machine->config->debug_exit_port == CONFIG_NO_PORT);
 
-    for (size_t i = 0; i < count; i++) {
-        int r = bus_add(&machine->ports, ranges[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+        int r = ranges[i] ? bus_add(&machine->ports, ranges[i]) : 0;
 
         if (r < 0)
             return error_set(err, r, "port 0x%" PRIx64 " (%s) is taken by another device",
@@ -246,6 +254,21 @@ static int create_board(struct machine *machine, struct error *err)
         debug_exit_init(&machine->debug_exit, (uint16_t)config->debug_exit_port, &machine->power);
     machine->board_ready = true;
     return add_ports(machine, err);
+}
+
+static int create_devices(struct machine *machine, struct error *err)
+{
+    struct devices_host host = {
+        .loop = machine->loop,
+        .mem = machine->mem,
+        .vm = &machine->vm,
+        .ports = &machine->ports,
+        .mmio = &machine->mmio,
+        .reset_register = &machine->reset.range,
+        .log = machine->log,
+    };
+
+    return devices_create(machine->config, &host, &machine->devices, err);
 }
 
 static int create_vcpus(struct machine *machine, struct error *err)
@@ -307,6 +330,8 @@ int machine_create(struct machine *machine, const struct config *config, const s
     if (r == 0)
         r = create_board(machine, err);
     if (r == 0)
+        r = create_devices(machine, err);
+    if (r == 0)
         r = create_vcpus(machine, err);
     if (r == 0)
         stages_reach(stages, STAGE_MACHINE);
@@ -319,6 +344,8 @@ void machine_destroy(struct machine *machine)
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_destroy(&machine->vcpus[i]);
     free(machine->vcpus);
+    free(machine->cmdline);
+    devices_destroy(machine->devices);
     if (machine->board_ready) {
         serial_destroy(&machine->serial);
         rtc_destroy(&machine->rtc);
@@ -340,8 +367,13 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
 {
     struct acpi_options acpi = {.cpus = machine->vcpu_count};
     struct boot_result boot;
-    int r = acpi_build(machine->mem, &acpi, &request->rsdp, err);
+    int r = devices_cmdline(machine->devices, request->cmdline, &machine->cmdline);
 
+    if (r < 0)
+        return error_set(err, r, "out of memory");
+    request->cmdline = machine->cmdline;
+    devices_describe(machine->devices, &acpi);
+    r = acpi_build(machine->mem, &acpi, &request->rsdp, err);
     if (r == 0 && reset_vector_write(machine->mem) < 0)
         r = error_set(err, -EFAULT, "the memory is too small for the reset vector");
     if (r == 0)

@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "config.h"
 #include "console.h"
+#include "devices.h"
 #include "guest/board/osvm_port.h"
 #include "guest/board/pit.h"
 #include "guest/board/reset.h"
@@ -71,6 +72,8 @@ struct machine {
     bool board_ready;
 
     struct console *console;
+    struct devices *devices;
+    char *cmdline; /* the kernel's */
     struct vcpu *vcpus;
     unsigned vcpu_count;
 
@@ -86,8 +89,8 @@ struct machine {
 };
 
 /**
- * Build the machine: VM, memory, board, CPUs, console. SIGTERM, SIGINT, SIGHUP and SIGQUIT are
- * blocked in the process from here on, and taken by the loop.
+ * Build the machine: VM, memory, board, devices, CPUs, console. SIGTERM, SIGINT, SIGHUP and SIGQUIT
+ * are blocked in the process from here on, and taken by the loop.
  *
  * Returns 0 or a negative errno with the reason in err. In both cases machine_destroy() follows.
  * The main thread.
@@ -97,7 +100,8 @@ int machine_create(struct machine *machine, const struct config *config, const s
 void machine_destroy(struct machine *machine);
 
 /**
- * Put the image into it and the CPUs at its entry. `request->rsdp` is filled in here.
+ * Put the image into it and the CPUs at its entry. `request->rsdp` is filled in here, and what the
+ * kernel has to be told of devices is added to its command line.
  * Returns 0 or a negative errno with the reason in err.
  */
 int machine_load(struct machine *machine, struct boot_request *request, struct error *err);

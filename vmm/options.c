@@ -30,6 +30,16 @@ static int set_path(char **target, const char *value, struct error *err)
     return set_string(target, value, err);
 }
 
+/* It may become a part of names in the file system, so it is of plain characters. */
+static int set_id(struct config *config, const char *value, struct error *err)
+{
+    size_t len = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+    if (len == 0 || value[len] || len > CONFIG_ID_MAX)
+        return error_set(err, -EINVAL, "an id has 1 to %d letters, digits, - and _", CONFIG_ID_MAX);
+    return set_string(&config->id, value, err);
+}
+
 static int set_kernel(struct config *config, const char *value, struct error *err)
 {
     return set_path(&config->kernel, value, err);
@@ -261,7 +271,9 @@ static const struct option table[] = {
     {"module", OPTION_LIST, "FILE[,ARGS]", false, set_module, clear_modules, NULL,
      "a module for a PVH or Multiboot kernel, with its argument string;\n"
      "may be repeated; a comma in the file's name is written twice"},
-    {"mem", OPTION_VALUE, "SIZE", false, set_mem, NULL, "The machine",
+    {"id", OPTION_VALUE, "ID", false, set_id, NULL, "The machine",
+     "a name of its own: its MAC addresses come from it"},
+    {"mem", OPTION_VALUE, "SIZE", false, set_mem, NULL, NULL,
      "memory: MiB, or with K, M, G or T behind the number (default: 256)"},
     {"cpus", OPTION_VALUE, "N", false, set_cpus, NULL, NULL, "number of CPUs (default: 1)"},
     {"hugepages", OPTION_FLAG, NULL, false, set_hugepages, NULL, NULL,

@@ -1,0 +1,369 @@
+#include "devices.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "guest/layout.h"
+#include "guest/pci_host.h"
+#include "net/mac.h"
+#include "net/passt.h"
+#include "net/tap.h"
+#include "virtio/balloon.h"
+#include "virtio/block.h"
+#include "virtio/mmio.h"
+#include "virtio/net.h"
+#include "virtio/pci.h"
+#include "virtio/rng.h"
+#include "virtio/vsock.h"
+
+/* As many as there are interrupt lines that no ISA device has; PCI could take more. */
+#define MAX_DEVICES (IRQ_COUNT - IRQ_DEVICE_FIRST)
+
+/* A rate is kept over tenths of a second: short enough to be smooth, long enough for a burst. */
+#define RATE_WINDOW_NS (100 * NS_PER_MS)
+
+/* One device and the transport that it is behind. */
+struct slot {
+    char name[16]; /* "disk0" */
+    struct virtio_device *device;
+    bool connected;
+    union {
+        struct virtio_mmio mmio;
+        struct virtio_pci pci;
+    };
+};
+
+struct devices {
+    struct devices_host host;
+    enum config_transport transport;
+    const char *vm_id;
+    struct pci_host pci_host;
+    bool pci_ready;
+    struct slot slots[MAX_DEVICES];
+    struct acpi_mmio_device mmio_devices[MAX_DEVICES];
+    unsigned count;
+};
+
+static struct rate_bucket_options bucket(uint64_t per_second)
+{
+    return (struct rate_bucket_options){
+        .size = per_second ? max_u64(per_second / (NS_PER_SEC / RATE_WINDOW_NS), 1) : 0,
+        /* Where the tenth is not whole, the time is stretched, so that the rate is right. */
+        .refill_ns = per_second >= NS_PER_SEC / RATE_WINDOW_NS
+                         ? per_second / (NS_PER_SEC / RATE_WINDOW_NS) * NS_PER_SEC / per_second
+                         : (per_second ? NS_PER_SEC / per_second : 0),
+    };
+}
+
+static struct virtio_env device_env(const struct devices *devices)
+{
+    return (struct virtio_env){
+        .loop = devices->host.loop,
+        .mem = devices->host.mem,
+        .log = devices->host.log,
+    };
+}
+
+/* The next free place, with a name for it. NULL, with the reason in err, where there is none. */
+static struct slot *next_slot(struct devices *devices, const char *kind, unsigned number,
+                              struct error *err)
+{
+    struct slot *slot = &devices->slots[devices->count];
+
+    if (devices->count == MAX_DEVICES) {
+        error_set(err, -E2BIG, "at most %u devices in all", (unsigned)MAX_DEVICES);
+        return NULL;
+    }
+    snprintf(slot->name, sizeof(slot->name), "%s%u", kind, number);
+    return slot;
+}
+
+static int connect_mmio(struct devices *devices, struct slot *slot)
+{
+    struct acpi_mmio_device *place = &devices->mmio_devices[devices->count];
+    struct irq_line irq;
+    int r;
+
+    *place = (struct acpi_mmio_device){
+        .base = LAYOUT_VIRTIO_MMIO + devices->count * (uint64_t)VIRTIO_MMIO_SIZE,
+        .size = VIRTIO_MMIO_SIZE,
+        .gsi = IRQ_DEVICE_FIRST + devices->count,
+    };
+    r = vm_irq_connect(devices->host.vm, place->gsi, &irq);
+    if (r < 0)
+        return r;
+    r = virtio_mmio_init(&slot->mmio, slot->device, place->base, irq, devices->host.vm,
+                         devices->host.loop);
+    if (r < 0) {
+        irq_line_destroy(&irq);
+        return r;
+    }
+    slot->connected = true;
+    return bus_add(devices->host.mmio, &slot->mmio.range);
+}
+
+static int connect_pci(struct devices *devices, struct slot *slot)
+{
+    /* Device 0 is the host bridge. */
+    int r = virtio_pci_init(&slot->pci, slot->device, &devices->pci_host, devices->count + 1,
+                            devices->host.loop);
+
+    slot->connected = r == 0;
+    return r;
+}
+
+/* Put the device that was just made behind its transport. */
+static int connect_slot(struct devices *devices, struct slot *slot, struct error *err)
+{
+    int r = devices->transport == TRANSPORT_PCI ? connect_pci(devices, slot)
+                                                : connect_mmio(devices, slot);
+
+    devices->count++;
+    return r < 0 ? error_set_errno(err, r, "cannot connect %s", slot->name) : 0;
+}
+
+static int add_disk(struct devices *devices, const struct config_disk *disk, unsigned number,
+                    struct error *err)
+{
+    static const enum block_cache caches[] = {
+        [DISK_WRITEBACK] = BLOCK_CACHE_WRITEBACK,
+        [DISK_UNSAFE] = BLOCK_CACHE_UNSAFE,
+        [DISK_DIRECT] = BLOCK_CACHE_DIRECT,
+    };
+    struct virtio_block_options options = {
+        .path = disk->path,
+        .size = disk->size,
+        .read_only = disk->read_only,
+        .cache = caches[disk->cache],
+        .bytes = bucket(disk->rate.bytes),
+        .ops = bucket(disk->rate.operations),
+    };
+    struct virtio_env env = device_env(devices);
+    struct slot *slot = next_slot(devices, "disk", number, err);
+    int r;
+
+    if (!slot)
+        return -E2BIG;
+    memcpy(options.serial, disk->serial, sizeof(options.serial));
+    r = virtio_block_create(&env, slot->name, &options, &slot->device, err);
+    if (r < 0)
+        return error_prefix(err, r, "--disk %s", disk->path ? disk->path : "scratch");
+    return connect_slot(devices, slot, err);
+}
+
+static int open_backend(const struct config_net *net, struct net_backend **ret_backend,
+                        struct error *err)
+{
+    int r;
+
+    switch (net->kind) {
+    case NET_TAP:
+        r = net_tap_open(net->name, false, ret_backend, err);
+        return r < 0 ? error_prefix(err, r, "--net tap=%s", net->name) : 0;
+    case NET_FD:
+        r = net_tap_from_fd(net->fd, ret_backend, err);
+        return r < 0 ? error_prefix(err, r, "--net fd=%d", net->fd) : 0;
+    case NET_PASST_SOCKET:
+        r = net_passt_connect(net->name, ret_backend, err);
+        return r < 0 ? error_prefix(err, r, "--net passt=%s", net->name) : 0;
+    default:
+        r = net_passt_spawn("passt", ret_backend, err);
+        return r < 0 ? error_prefix(err, r, "--net passt") : 0;
+    }
+}
+
+static int add_net(struct devices *devices, const struct config_net *net, unsigned number,
+                   struct error *err)
+{
+    _cleanup_(net_backend_close_cleanup) struct net_backend *backend = NULL;
+    struct virtio_net_options options = {
+        .mtu = net->mtu,
+        .rx_bytes = bucket(net->rx.bytes),
+        .tx_bytes = bucket(net->tx.bytes),
+    };
+    struct virtio_env env = device_env(devices);
+    struct slot *slot = next_slot(devices, "net", number, err);
+    int r;
+
+    if (!slot)
+        return -E2BIG;
+    r = open_backend(net, &backend, err);
+    if (r < 0)
+        return r;
+    if (net->has_mac)
+        memcpy(options.mac, net->mac, sizeof(options.mac));
+    else
+        net_mac_derive(devices->vm_id, number, options.mac);
+    r = virtio_net_create(&env, slot->name, backend, &options, &slot->device, err);
+    if (r < 0)
+        return error_prefix(err, r, "--net");
+    backend = NULL; /* the device's now */
+    return connect_slot(devices, slot, err);
+}
+
+static int add_vsock(struct devices *devices, const struct config_vsock *vsock, struct error *err)
+{
+    struct virtio_vsock_options options = {
+        .guest_cid = vsock->cid,
+        .path = vsock->path,
+        .bytes = bucket(vsock->rate.bytes),
+    };
+    struct virtio_env env = device_env(devices);
+    struct slot *slot = next_slot(devices, "vsock", 0, err);
+    int r;
+
+    if (!slot)
+        return -E2BIG;
+    r = virtio_vsock_create(&env, slot->name, &options, &slot->device, err);
+    if (r < 0)
+        return error_prefix(err, r, "--vsock");
+    return connect_slot(devices, slot, err);
+}
+
+static int add_rng(struct devices *devices, struct error *err)
+{
+    struct virtio_env env = device_env(devices);
+    struct slot *slot = next_slot(devices, "rng", 0, err);
+    int r;
+
+    if (!slot)
+        return -E2BIG;
+    r = virtio_rng_create(&env, slot->name, NULL, &slot->device, err);
+    return r < 0 ? error_prefix(err, r, "--rng") : connect_slot(devices, slot, err);
+}
+
+static int add_balloon(struct devices *devices, const struct config_balloon *balloon,
+                       struct error *err)
+{
+    struct virtio_balloon_options options = {
+        .target_bytes = balloon->target,
+        .deflate_on_oom = balloon->deflate_on_oom,
+        .free_page_reporting = balloon->free_page_reporting,
+        .stats_interval_s = balloon->stats_interval_s,
+    };
+    struct virtio_env env = device_env(devices);
+    struct slot *slot = next_slot(devices, "balloon", 0, err);
+    int r;
+
+    if (!slot)
+        return -E2BIG;
+    r = virtio_balloon_create(&env, slot->name, &options, &slot->device, err);
+    return r < 0 ? error_prefix(err, r, "--balloon") : connect_slot(devices, slot, err);
+}
+
+static int start_pci(struct devices *devices, struct error *err)
+{
+    struct bus *mmio = devices->host.mmio;
+    int r = pci_host_init(&devices->pci_host, devices->host.reset_register, devices->host.vm);
+
+    if (r < 0)
+        return error_set_errno(err, r, "cannot make a PCI host");
+    devices->pci_ready = true;
+    r = bus_add(devices->host.ports, &devices->pci_host.port_range);
+    if (r == 0)
+        r = bus_add(mmio, &devices->pci_host.ecam_range);
+    if (r == 0)
+        r = bus_add(mmio, &devices->pci_host.window_range);
+    return r < 0 ? error_set_errno(err, r, "the PCI host's ports are taken") : 0;
+}
+
+/* All of them, in the order in which the guest will number them. */
+static int add_all(struct devices *devices, const struct device_config *config, struct error *err)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < config->disk_count; i++)
+        r = add_disk(devices, &config->disks[i], i, err);
+    for (unsigned i = 0; r == 0 && i < config->net_count; i++)
+        r = add_net(devices, &config->nets[i], i, err);
+    if (r == 0 && config->vsock.cid)
+        r = add_vsock(devices, &config->vsock, err);
+    if (r == 0 && config->rng)
+        r = add_rng(devices, err);
+    if (r == 0 && config->balloon.wanted)
+        r = add_balloon(devices, &config->balloon, err);
+    return r;
+}
+
+DEFINE_CLEANUP(struct devices, devices_destroy)
+
+int devices_create(const struct config *config, const struct devices_host *host,
+                   struct devices **ret_devices, struct error *err)
+{
+    _cleanup_(devices_destroy_cleanup) struct devices *devices = calloc(1, sizeof(*devices));
+    int r = 0;
+
+    if (!devices)
+        return error_set(err, -ENOMEM, "out of memory");
+    devices->host = *host;
+    devices->transport = config->devices.transport;
+    devices->vm_id = config->id ? config->id : "osvm";
+    if (devices->transport == TRANSPORT_PCI)
+        r = start_pci(devices, err);
+    if (r == 0)
+        r = add_all(devices, &config->devices, err);
+    if (r < 0)
+        return r;
+    *ret_devices = take_ptr(devices);
+    return 0;
+}
+
+void devices_destroy(struct devices *devices)
+{
+    if (!devices)
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(devices->slots); i++) {
+        struct slot *slot = &devices->slots[i];
+
+        if (slot->connected && devices->transport == TRANSPORT_PCI)
+            virtio_pci_destroy(&slot->pci);
+        else if (slot->connected)
+            virtio_mmio_destroy(&slot->mmio);
+        if (slot->device)
+            slot->device->ops->destroy(slot->device);
+    }
+    if (devices->pci_ready)
+        pci_host_destroy(&devices->pci_host);
+    free(devices);
+}
+
+void devices_describe(const struct devices *devices, struct acpi_options *acpi)
+{
+    acpi->pci = devices->pci_ready;
+    if (devices->transport == TRANSPORT_PCI)
+        return;
+    acpi->mmio_devices = devices->mmio_devices;
+    acpi->mmio_device_count = devices->count;
+}
+
+static bool turns_acpi_off(const char *cmdline)
+{
+    const char *found = strstr(cmdline, "acpi=off");
+
+    return found && (found == cmdline || found[-1] == ' ') && (!found[8] || found[8] == ' ');
+}
+
+int devices_cmdline(const struct devices *devices, const char *cmdline, char **ret_cmdline)
+{
+    size_t room =
+        strlen(cmdline) + devices->count * sizeof(" virtio_mmio.device=4K@0x123456789:12");
+    char *text = malloc(room + 1);
+    int used;
+
+    if (!text)
+        return -ENOMEM;
+    used = snprintf(text, room + 1, "%s", cmdline);
+    for (unsigned i = 0;
+         devices->transport == TRANSPORT_MMIO && turns_acpi_off(cmdline) && i < devices->count; i++)
+        used += snprintf(text + used, room + 1 - (size_t)used,
+                         " virtio_mmio.device=4K@0x%" PRIx64 ":%" PRIu32,
+                         devices->mmio_devices[i].base, devices->mmio_devices[i].gsi);
+    *ret_cmdline = text;
+    return 0;
+}

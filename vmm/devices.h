@@ -1,0 +1,47 @@
+/* The virtio devices of a machine: made from the configuration, and put behind a transport. */
+#ifndef OSVM_VMM_DEVICES_H
+#define OSVM_VMM_DEVICES_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "config.h"
+#include "guest/board/acpi.h"
+#include "guest/bus.h"
+#include "guest/memory.h"
+#include "guest/vm.h"
+
+struct devices;
+
+/* What they are connected with; all borrowed for their life. */
+struct devices_host {
+    struct loop *loop;
+    struct guest_memory *mem;
+    struct vm *vm;
+    struct bus *ports, *mmio;
+    struct bus_range *reset_register; /* shares its ports with PCI's */
+    const struct log *log;
+};
+
+/**
+ * Make all devices that the configuration asks for, and connect them.
+ *
+ * @ret_devices  freed by devices_destroy(), after the vCPUs' and the loop's end
+ * Returns 0 or a negative errno with the option and what is wrong in err. Before the guest runs.
+ */
+int devices_create(const struct config *config, const struct devices_host *host,
+                   struct devices **ret_devices, struct error *err);
+void devices_destroy(struct devices *devices);
+
+/* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
+void devices_describe(const struct devices *devices, struct acpi_options *acpi);
+
+/**
+ * The kernel's command line: `cmdline`, and where it turns ACPI off what Linux then wants to be
+ * told of virtio-mmio devices (virtio_mmio.device=4K@ADDRESS:GSI).
+ * @ret_cmdline  the caller frees it
+ * Returns 0 or -ENOMEM.
+ */
+int devices_cmdline(const struct devices *devices, const char *cmdline, char **ret_cmdline);
+
+#endif
