@@ -24,6 +24,7 @@ struct guest_memory {
     int fd;
     uint8_t *mapping; /* the whole memfd */
     uint64_t size;
+    bool hugepages;
     size_t region_count;
     struct guest_region regions[GUEST_MEMORY_MAX_REGIONS];
 };
@@ -139,6 +140,7 @@ int guest_memory_create(const struct guest_memory_options *options, struct guest
         return error_set(err, -ENOMEM, "out of memory");
     mem->fd = -1;
     mem->size = options->size;
+    mem->hugepages = options->hugepages;
     r = map_memory(mem, options, err);
     if (r < 0)
         return r;
@@ -219,6 +221,48 @@ uint64_t guest_memory_resident(const struct guest_memory *mem)
     if (fstat(mem->fd, &st) < 0)
         return 0;
     return (uint64_t)st.st_blocks * 512;
+}
+
+int guest_memory_gpa(const struct guest_memory *mem, const void *host, uint64_t len,
+                     uint64_t *ret_gpa)
+{
+    for (size_t i = 0; i < mem->region_count; i++) {
+        const struct guest_region *region = &mem->regions[i];
+        uint64_t offset = (uintptr_t)host - (uintptr_t)region->host; /* wraps where it lies below */
+
+        if (offset < region->size && len <= region->size - offset) {
+            *ret_gpa = region->gpa + offset;
+            return 0;
+        }
+    }
+    return -EFAULT;
+}
+
+bool guest_memory_can_discard(const struct guest_memory *mem)
+{
+    return !mem->hugepages;
+}
+
+int guest_memory_discard(struct guest_memory *mem, uint64_t gpa, uint64_t len)
+{
+    uint64_t start, end;
+    void *host;
+    int r = guest_memory_span(mem, gpa, len, &host);
+
+    if (r < 0)
+        return r;
+    if (mem->hugepages)
+        return -EOPNOTSUPP;
+    /* Regions are whole pages, in the file as in the guest, so both round alike. */
+    start = (uint64_t)((uint8_t *)host - mem->mapping);
+    end = align_down(start + len, PAGE_SIZE_4K);
+    start = align_up(start, PAGE_SIZE_4K);
+    if (start >= end)
+        return 0;
+    if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+                  (off_t)(end - start)) < 0)
+        return -errno;
+    return 0;
 }
 
 static void map_add(struct memory_map_entry *entries, size_t *count, uint64_t start, uint64_t end,

@@ -2,11 +2,19 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 #include "base/cleanup.h"
 #include "guest/layout.h"
+
+/* The two 8259s, by KVM's numbers, and the table of routes that has their pins and the IOAPIC's. */
+static const uint32_t pic_chips[] = {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE};
+#define PIC_COUNT  ARRAY_SIZE(pic_chips)
+#define PIC_PINS   8
+#define PIN_ROUTES (IRQ_COUNT + PIC_COUNT * PIC_PINS)
 
 static int create_vm(const struct kvm *kvm)
 {
@@ -54,7 +62,11 @@ int vm_create(struct vm *vm, const struct kvm *kvm, const struct guest_memory *m
 {
     int r = create_vm(kvm);
 
-    *vm = (struct vm){.kvm = kvm, .fd = r < 0 ? -1 : r};
+    *vm = (struct vm){
+        .kvm = kvm,
+        .fd = r < 0 ? -1 : r,
+        .routes_lock = PTHREAD_MUTEX_INITIALIZER,
+    };
     if (r < 0)
         return error_set_errno(err, r, "KVM cannot create a VM");
     /*
@@ -81,6 +93,7 @@ int vm_create(struct vm *vm, const struct kvm *kvm, const struct guest_memory *m
 void vm_destroy(struct vm *vm)
 {
     close_fd(take_fd(&vm->fd));
+    free(take_ptr(vm->routes));
 }
 
 int vm_irq_connect(struct vm *vm, uint32_t gsi, struct irq_line *ret_line)
@@ -101,6 +114,126 @@ int vm_irq_connect(struct vm *vm, uint32_t gsi, struct irq_line *ret_line)
     return 0;
 }
 
+int vm_irq_set_level(struct vm *vm, uint32_t gsi, bool level)
+{
+    struct kvm_irq_level line = {.irq = gsi, .level = level};
+
+    return ioctl(vm->fd, KVM_IRQ_LINE, &line) < 0 ? -errno : 0;
+}
+
+int vm_irq_level_triggered(struct vm *vm, uint16_t isa_irqs)
+{
+    for (unsigned i = 0; i < PIC_COUNT; i++) {
+        struct kvm_irqchip chip = {.chip_id = pic_chips[i]};
+
+        if (ioctl(vm->fd, KVM_GET_IRQCHIP, &chip) < 0)
+            return -errno;
+        chip.chip.pic.elcr |= (uint8_t)(isa_irqs >> (PIC_PINS * i));
+        if (ioctl(vm->fd, KVM_SET_IRQCHIP, &chip) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+/* The table starts with what KVM itself begins with: every GSI is the pin of the same number. */
+static struct kvm_irq_routing_entry pin_route(uint32_t gsi, uint32_t chip, uint32_t pin)
+{
+    return (struct kvm_irq_routing_entry){
+        .gsi = gsi,
+        .type = KVM_IRQ_ROUTING_IRQCHIP,
+        .u.irqchip = {.irqchip = chip, .pin = pin},
+    };
+}
+
+static void add_pin_routes(struct kvm_irq_routing *routes)
+{
+    for (uint32_t gsi = 0; gsi < IRQ_COUNT; gsi++)
+        routes->entries[routes->nr++] = pin_route(gsi, KVM_IRQCHIP_IOAPIC, gsi);
+    for (uint32_t gsi = 0; gsi < PIC_COUNT * PIC_PINS; gsi++)
+        routes->entries[routes->nr++] = pin_route(gsi, pic_chips[gsi / PIC_PINS], gsi % PIC_PINS);
+}
+
+/* Room in the table for one message more, so that nothing is allocated while the guest runs. */
+static int grow_routes(struct vm *vm)
+{
+    size_t entries = PIN_ROUTES + vm->msi_count + 1;
+    struct kvm_irq_routing *routes =
+        realloc(vm->routes, sizeof(*routes) + entries * sizeof(routes->entries[0]));
+
+    if (!routes)
+        return -ENOMEM;
+    if (!vm->routes) {
+        memset(routes, 0, sizeof(*routes));
+        add_pin_routes(routes);
+    }
+    vm->routes = routes;
+    return 0;
+}
+
+int vm_msi_connect(struct vm *vm, struct irq_line *ret_line)
+{
+    int r = vm->msi_count < VM_MAX_MSIS ? grow_routes(vm) : -ENOSPC;
+
+    if (r == 0)
+        r = vm_irq_connect(vm, IRQ_COUNT + vm->msi_count, ret_line);
+    if (r == 0)
+        vm->msi_count++;
+    return r;
+}
+
+/* The entry of a message, or the place after the last one. The lock is held. */
+static uint32_t find_msi_route(const struct kvm_irq_routing *routes, uint32_t gsi)
+{
+    uint32_t i = PIN_ROUTES;
+
+    while (i < routes->nr && routes->entries[i].gsi != gsi)
+        i++;
+    return i;
+}
+
+static int set_msi_route(struct vm *vm, const struct kvm_irq_routing_entry *entry)
+{
+    struct kvm_irq_routing *routes = vm->routes;
+    uint32_t at = find_msi_route(routes, entry->gsi), count = routes->nr;
+    struct kvm_irq_routing_entry before = *entry;
+
+    if (at < count) {
+        before = routes->entries[at];
+        if (memcmp(&before.u.msi, &entry->u.msi, sizeof(before.u.msi)) == 0)
+            return 0; /* replacing the table is not for nothing: KVM waits for a grace period */
+    } else {
+        routes->nr++;
+    }
+    routes->entries[at] = *entry;
+    if (ioctl(vm->fd, KVM_SET_GSI_ROUTING, routes) < 0) {
+        int code = -errno;
+
+        routes->entries[at] = before;
+        routes->nr = count;
+        return code;
+    }
+    return 0;
+}
+
+int vm_msi_route(struct vm *vm, uint32_t gsi, uint64_t address, uint32_t data)
+{
+    struct kvm_irq_routing_entry entry = {
+        .gsi = gsi,
+        .type = KVM_IRQ_ROUTING_MSI,
+        .u.msi = {.address_lo = (uint32_t)address,
+                  .address_hi = (uint32_t)(address >> 32),
+                  .data = data},
+    };
+    int r;
+
+    if (gsi < IRQ_COUNT || gsi - IRQ_COUNT >= vm->msi_count)
+        return -EINVAL;
+    pthread_mutex_lock(&vm->routes_lock);
+    r = set_msi_route(vm, &entry);
+    pthread_mutex_unlock(&vm->routes_lock);
+    return r;
+}
+
 int vm_notify_on_write(struct vm *vm, uint64_t gpa, unsigned len, uint64_t value)
 {
     struct kvm_ioeventfd ioeventfd = {
@@ -117,4 +250,22 @@ int vm_notify_on_write(struct vm *vm, uint64_t gpa, unsigned len, uint64_t value
     if (ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd) < 0)
         return -errno;
     return take_fd(&fd);
+}
+
+/* Of no length and no value to match: KVM then need not decode the guest's instruction. */
+static int set_notify(struct vm *vm, uint64_t gpa, int fd, uint32_t flags)
+{
+    struct kvm_ioeventfd ioeventfd = {.addr = gpa, .fd = fd, .flags = flags};
+
+    return ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd) < 0 ? -errno : 0;
+}
+
+int vm_notify_attach(struct vm *vm, uint64_t gpa, int fd)
+{
+    return set_notify(vm, gpa, fd, 0);
+}
+
+void vm_notify_detach(struct vm *vm, uint64_t gpa, int fd)
+{
+    set_notify(vm, gpa, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -207,6 +208,21 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     return connect_slot(devices, slot, err);
 }
 
+/* As many connections as a guest may have, and what a machine needs besides. */
+#define DESCRIPTORS_WANTED (VIRTIO_VSOCK_MAX_CONNECTIONS + 512)
+
+/* The caller's soft limit is often 1,024; as far as the hard one goes it is ours to raise. */
+static void raise_descriptor_limit(const struct log *log)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
+        return;
+    limit.rlim_cur = min_u64(limit.rlim_max, DESCRIPTORS_WANTED);
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < DESCRIPTORS_WANTED)
+        log_info(log, "vsock: the limit of open files bounds the number of connections");
+}
+
 static int add_vsock(struct devices *devices, const struct config_vsock *vsock, struct error *err)
 {
     struct virtio_vsock_options options = {
@@ -220,6 +236,7 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
 
     if (!slot)
         return -E2BIG;
+    raise_descriptor_limit(devices->host.log);
     r = virtio_vsock_create(&env, slot->name, &options, &slot->device, err);
     if (r < 0)
         return error_prefix(err, r, "--vsock");
@@ -270,7 +287,7 @@ static int start_pci(struct devices *devices, struct error *err)
         r = bus_add(mmio, &devices->pci_host.ecam_range);
     if (r == 0)
         r = bus_add(mmio, &devices->pci_host.window_range);
-    return r < 0 ? error_set_errno(err, r, "the PCI host's ports are taken") : 0;
+    return r < 0 ? error_set_errno(err, r, "the PCI host's ports, 0xcf8 to 0xcff, are taken") : 0;
 }
 
 /* All of them, in the order in which the guest will number them. */

@@ -12,6 +12,7 @@
 #include "guest/board/reset.h"
 #include "guest/board/serial.h"
 #include "guest/layout.h"
+#include "guest/pci_host.h"
 
 /* Sections and tables are those of ACPI 6.5. */
 
@@ -48,7 +49,7 @@
 /* Where the tables are built: an image of [LAYOUT_ACPI_BASE, LAYOUT_ACPI_END). */
 struct builder {
     struct aml out;
-    uint64_t dsdt, fadt, madt, rsdt, xsdt; /* guest-physical */
+    uint64_t dsdt, fadt, madt, mcfg, rsdt, xsdt; /* guest-physical; mcfg: 0 for none */
 };
 
 static uint64_t here(const struct builder *builder)
@@ -196,6 +197,75 @@ static void write_virtio(struct aml *out, unsigned number, const struct acpi_mmi
     aml_close(out, device);
 }
 
+static void write_pci_resources(struct aml *out)
+{
+    size_t resources;
+
+    aml_name(out, "_CRS");
+    resources = aml_open_resources(out);
+    aml_resource_buses(out, 0, 0);
+    aml_resource_io(out, PORT_PCI, PCI_PORT_COUNT);
+    aml_resource_window32(out, LAYOUT_PCI_WINDOW, LAYOUT_PCI_WINDOW_SIZE);
+    aml_close_resources(out, resources);
+}
+
+/* Section 6.2.13: of each device, any function, INTA (pin 0), by no link device, to its GSI. */
+static void write_pci_interrupts(struct aml *out)
+{
+    size_t table, entry;
+
+    aml_name(out, "_PRT");
+    table = aml_open_package(out, PCI_DEVICES - 1); /* all but the bridge */
+    for (unsigned i = 1; i < PCI_DEVICES; i++) {
+        entry = aml_open_package(out, 4);
+        aml_integer(out, i << 16 | 0xffff);
+        aml_integer(out, 0);
+        aml_integer(out, 0);
+        aml_integer(out, pci_intx_gsi(i));
+        aml_close(out, entry);
+    }
+    aml_close(out, table);
+}
+
+/* Without _OSC: what it would hand over to the guest, hot-plug and errors, is not here. */
+static void write_pci_root(struct aml *out)
+{
+    size_t device = aml_open_device(out, "PCI0");
+
+    aml_name(out, "_HID");
+    aml_eisa_id(out, "PNP0A08");
+    aml_name(out, "_CID");
+    aml_eisa_id(out, "PNP0A03");
+    aml_name(out, "_UID");
+    aml_integer(out, 0);
+    aml_name(out, "_SEG");
+    aml_integer(out, 0);
+    aml_name(out, "_BBN");
+    aml_integer(out, 0);
+    write_pci_resources(out);
+    write_pci_interrupts(out);
+    aml_close(out, device);
+}
+
+/*
+ * The board's own resources, among them ECAM: Linux uses it only where a PNP0C02 (or the memory
+ * map) reserves it (arch/x86/pci/mmconfig-shared.c; PCI Firmware Specification 3.3, section 4.1.2).
+ */
+static void write_board(struct aml *out)
+{
+    size_t device = aml_open_device(out, "MBRD"), resources;
+
+    aml_name(out, "_HID");
+    aml_eisa_id(out, "PNP0C02");
+    aml_name(out, "_UID");
+    aml_integer(out, 0);
+    aml_name(out, "_CRS");
+    resources = aml_open_resources(out);
+    aml_resource_memory32(out, LAYOUT_PCI_ECAM, LAYOUT_PCI_ECAM_SIZE);
+    aml_close_resources(out, resources);
+    aml_close(out, device);
+}
+
 static void write_dsdt(struct builder *builder, const struct acpi_options *options)
 {
     struct aml *out = &builder->out;
@@ -210,6 +280,10 @@ static void write_dsdt(struct builder *builder, const struct acpi_options *optio
     write_rtc(out);
     for (unsigned i = 0; i < options->mmio_device_count; i++)
         write_virtio(out, i, &options->mmio_devices[i]);
+    if (options->pci) {
+        write_board(out);
+        write_pci_root(out);
+    }
     aml_close(out, scope);
     close_table(builder, builder->dsdt);
 }
@@ -338,21 +412,47 @@ static void write_madt(struct builder *builder, unsigned cpus)
     close_table(builder, builder->madt);
 }
 
+/* PCI Firmware Specification 3.3, section 4.1.2: tables 4-2 and 4-3. */
+#define MCFG_REVISION  1
+#define MCFG_RESERVED  8
+#define MCFG_ENTRY     16
+#define MCFG_BASE      0
+#define MCFG_SEGMENT   8
+#define MCFG_FIRST_BUS 10
+#define MCFG_LAST_BUS  11
+
+static void write_mcfg(struct builder *builder)
+{
+    uint8_t content[MCFG_RESERVED + MCFG_ENTRY] = {0}, *entry = content + MCFG_RESERVED;
+
+    builder->mcfg = open_table(builder, "MCFG", MCFG_REVISION);
+    store_le64(entry + MCFG_BASE, LAYOUT_PCI_ECAM);
+    store_le16(entry + MCFG_SEGMENT, 0);
+    entry[MCFG_FIRST_BUS] = 0;
+    entry[MCFG_LAST_BUS] = 0;
+    aml_bytes(&builder->out, content, sizeof(content));
+    close_table(builder, builder->mcfg);
+}
+
 /* Sections 5.2.7 and 5.2.8. The 32-bit list is for guests that never learnt of the other. */
 static void write_lists(struct builder *builder)
 {
-    uint8_t entries[2 * 8];
+    uint64_t tables[] = {builder->fadt, builder->madt, builder->mcfg};
+    size_t count = ARRAY_SIZE(tables) - (builder->mcfg == 0);
+    uint8_t entry[8];
 
-    store_le32(entries, (uint32_t)builder->fadt);
-    store_le32(entries + 4, (uint32_t)builder->madt);
     builder->rsdt = open_table(builder, "RSDT", 1);
-    aml_bytes(&builder->out, entries, 2 * 4);
+    for (size_t i = 0; i < count; i++) {
+        store_le32(entry, (uint32_t)tables[i]);
+        aml_bytes(&builder->out, entry, 4);
+    }
     close_table(builder, builder->rsdt);
 
-    store_le64(entries, builder->fadt);
-    store_le64(entries + 8, builder->madt);
     builder->xsdt = open_table(builder, "XSDT", 1);
-    aml_bytes(&builder->out, entries, 2 * 8);
+    for (size_t i = 0; i < count; i++) {
+        store_le64(entry, tables[i]);
+        aml_bytes(&builder->out, entry, 8);
+    }
     close_table(builder, builder->xsdt);
 }
 
@@ -393,6 +493,8 @@ int acpi_build(struct guest_memory *mem, const struct acpi_options *options, uin
     write_dsdt(&builder, options);
     write_fadt(&builder);
     write_madt(&builder, options->cpus);
+    if (options->pci)
+        write_mcfg(&builder);
     write_lists(&builder);
     if (builder.out.overflow)
         return no_room(options, err);

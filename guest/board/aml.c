@@ -227,3 +227,28 @@ void aml_resource_memory64(struct aml *aml, uint64_t base, uint64_t size)
     store_le64(bytes + 38, size);
     aml_bytes(aml, bytes, sizeof(bytes));
 }
+
+/* Of an address space descriptor: a producer (bit 0 clear), minimum and maximum fixed. */
+#define PRODUCER_FIXED 0x0c
+
+/* Section 6.4.3.5.3. */
+void aml_resource_buses(struct aml *aml, uint8_t first, uint8_t last)
+{
+    uint8_t bytes[16] = {0x88, 13, 0, 2 /* bus numbers */, PRODUCER_FIXED, 0};
+
+    store_le16(bytes + 8, first); /* after the granularity, 0 */
+    store_le16(bytes + 10, last); /* then the translation, 0 */
+    store_le16(bytes + 14, (uint16_t)(last - first + 1));
+    aml_bytes(aml, bytes, sizeof(bytes));
+}
+
+/* Section 6.4.3.5.2. */
+void aml_resource_window32(struct aml *aml, uint32_t base, uint32_t size)
+{
+    uint8_t bytes[26] = {0x87, 23, 0, 0 /* memory */, PRODUCER_FIXED, 0x01 /* writable */};
+
+    store_le32(bytes + 10, base);            /* after the granularity, 0 */
+    store_le32(bytes + 14, base + size - 1); /* the last address; then the translation, 0 */
+    store_le32(bytes + 22, size);
+    aml_bytes(aml, bytes, sizeof(bytes));
+}

@@ -45,6 +45,10 @@ void aml_resource_edge_interrupt(struct aml *aml, uint32_t gsi);
 void aml_resource_memory32(struct aml *aml, uint32_t base, uint32_t size);
 /* QWordMemory, fixed, read-write, not cacheable */
 void aml_resource_memory64(struct aml *aml, uint64_t base, uint64_t size);
+/* WordBusNumber(ResourceProducer, fixed, first to last) */
+void aml_resource_buses(struct aml *aml, uint8_t first, uint8_t last);
+/* DWordMemory(ResourceProducer, fixed, read-write, not cacheable): a bridge's window */
+void aml_resource_window32(struct aml *aml, uint32_t base, uint32_t size);
 void aml_close_resources(struct aml *aml, size_t mark);
 
 #endif

@@ -33,25 +33,28 @@ int main(int argc, char **argv)
     _cleanup_(guest_memory_destroy_cleanup) struct guest_memory *mem = NULL;
     struct acpi_options options = {.mmio_devices = devices,
                                    .mmio_device_count = ARRAY_SIZE(devices)};
-    uint8_t rsdp[HEADER_SIZE], fadt_and_madt[16], dsdt[8];
+    uint8_t rsdp[HEADER_SIZE], entries[24], dsdt[8];
     uint64_t gpa, xsdt;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: dump_acpi CPUS DIRECTORY\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: dump_acpi CPUS DIRECTORY [pci]\n");
         return 2;
     }
     options.cpus = (unsigned)atoi(argv[1]);
+    options.pci = argc == 4;
     if (guest_memory_create(&memory, &mem, NULL) < 0 || acpi_build(mem, &options, &gpa, NULL) < 0)
         return 1;
     guest_memory_read(mem, gpa, rsdp, sizeof(rsdp));
     xsdt = load_le64(rsdp + RSDP_XSDT);
-    guest_memory_read(mem, xsdt + HEADER_SIZE, fadt_and_madt, sizeof(fadt_and_madt));
-    guest_memory_read(mem, load_le64(fadt_and_madt) + FADT_X_DSDT, dsdt, sizeof(dsdt));
+    guest_memory_read(mem, xsdt + HEADER_SIZE, entries, sizeof(entries));
+    guest_memory_read(mem, load_le64(entries) + FADT_X_DSDT, dsdt, sizeof(dsdt));
     if (dump(mem, argv[2], "xsdt", xsdt) < 0 ||
         dump(mem, argv[2], "rsdt", load_le32(rsdp + 16)) < 0 ||
-        dump(mem, argv[2], "facp", load_le64(fadt_and_madt)) < 0 ||
-        dump(mem, argv[2], "apic", load_le64(fadt_and_madt + 8)) < 0 ||
+        dump(mem, argv[2], "facp", load_le64(entries)) < 0 ||
+        dump(mem, argv[2], "apic", load_le64(entries + 8)) < 0 ||
         dump(mem, argv[2], "dsdt", load_le64(dsdt)) < 0)
+        return 1;
+    if (options.pci && dump(mem, argv[2], "mcfg", load_le64(entries + 16)) < 0)
         return 1;
     return 0;
 }

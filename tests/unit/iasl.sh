@@ -18,23 +18,30 @@ complaints() {
 }
 
 failed=0
-for cpus in 1 2 256 1024; do
-    dir=$work/$cpus
+for machine in 1 2 256 1024 1-pci 1024-pci; do
+    cpus=${machine%-pci}
+    tables='rsdt xsdt facp apic dsdt'
+    dir=$work/$machine
     mkdir "$dir"
-    "$1" "$cpus" "$dir"
-    for table in rsdt xsdt facp apic dsdt; do
+    if [ "$cpus" = "$machine" ]; then
+        "$1" "$cpus" "$dir"
+    else
+        "$1" "$cpus" "$dir" pci
+        tables="$tables mcfg"
+    fi
+    for table in $tables; do
         iasl -d "$dir/$table.dat" >"$dir/$table.log" 2>&1 || {
-            echo "$cpus CPUs: iasl -d $table fails"
+            echo "$machine CPUs: iasl -d $table fails"
             failed=1
         }
         if complaints "$dir/$table.log" || complaints "$dir/$table.dsl"; then
-            echo "$cpus CPUs: iasl complains of $table"
+            echo "$machine CPUs: iasl complains of $table"
             failed=1
         fi
     done
     iasl -vr -p "$dir/again" "$dir/dsdt.dsl" >"$dir/again.log" 2>&1 || failed=1
     grep -q '0 Errors, 0 Warnings' "$dir/again.log" || {
-        echo "$cpus CPUs: the DSDT does not compile again"
+        echo "$machine CPUs: the DSDT does not compile again"
         tail -n 20 "$dir/again.log"
         failed=1
     }

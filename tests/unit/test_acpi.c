@@ -19,7 +19,7 @@ struct table {
 struct fixture {
     struct guest_memory *mem;
     uint8_t rsdp[36];
-    struct table rsdt, xsdt, fadt, madt, dsdt;
+    struct table rsdt, xsdt, fadt, madt, mcfg, dsdt;
 };
 
 static void read_guest(struct fixture *f, uint64_t gpa, void *buf, size_t len)
@@ -77,12 +77,14 @@ static int build(struct fixture *f, const struct acpi_options *options)
     f->fadt = read_table(f, load_le64(f->xsdt.bytes + 36), "FACP");
     f->madt = read_table(f, load_le64(f->xsdt.bytes + 44), "APIC");
     f->dsdt = read_table(f, load_le64(f->fadt.bytes + 140), "DSDT");
+    if (options->pci)
+        f->mcfg = read_table(f, load_le64(f->xsdt.bytes + 52), "MCFG");
     return 0;
 }
 
 static void destroy(struct fixture *f)
 {
-    struct table *tables[] = {&f->rsdt, &f->xsdt, &f->fadt, &f->madt, &f->dsdt};
+    struct table *tables[] = {&f->rsdt, &f->xsdt, &f->fadt, &f->madt, &f->mcfg, &f->dsdt};
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         if (tables[i]->bytes)
@@ -116,6 +118,35 @@ static void test_lists(void **state)
     assert_int_equal(f.rsdt.len, 36 + 2 * 4);
     assert_int_equal(load_le32(f.rsdt.bytes + 36), f.fadt.gpa);
     assert_int_equal(load_le32(f.rsdt.bytes + 40), f.madt.gpa);
+    destroy(&f);
+}
+
+static void test_lists_with_pci(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(build(&f, &(struct acpi_options){.cpus = 1, .pci = true}), 0);
+    assert_int_equal(f.xsdt.len, 36 + 3 * 8);
+    assert_int_equal(f.rsdt.len, 36 + 3 * 4);
+    assert_int_equal(load_le32(f.rsdt.bytes + 44), f.mcfg.gpa);
+    assert_true(f.mcfg.gpa >= f.madt.gpa + f.madt.len);
+    assert_true(f.rsdt.gpa >= f.mcfg.gpa + f.mcfg.len);
+    destroy(&f);
+}
+
+/* PCI Firmware Specification 3.3, tables 4-2 and 4-3: bus 0 of segment 0. */
+static void test_mcfg(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(build(&f, &(struct acpi_options){.cpus = 1, .pci = true}), 0);
+    assert_int_equal(f.mcfg.len, 36 + 8 + 16);
+    assert_int_equal(f.mcfg.bytes[8], 1);
+    assert_int_equal(load_le64(f.mcfg.bytes + 36), 0);
+    assert_int_equal(load_le64(f.mcfg.bytes + 44), 0xe0000000);
+    assert_int_equal(load_le64(f.mcfg.bytes + 52), 0);
     destroy(&f);
 }
 
@@ -292,6 +323,35 @@ static const struct dsdt_row dsdt_rows[] = {
            "\0\0\0\0\0\0\0\0\x00\x02\0\0\0\0\0\0")},
 };
 
+static const struct dsdt_row pci_rows[] = {
+    {"the root is PNP0A08",
+     BYTES("PCI0\x08_HID\x0c\x41\xd0\x0a\x08\x08_CID\x0c\x41\xd0\x0a\x03\x08_UID\x00\x08_SEG\x00"
+           "\x08_BBN\x00\x08_CRS")},
+    {"its bus", BYTES("\x88\x0d\x00\x02\x0c\x00\0\0\0\0\0\0\0\0\x01\0")},
+    {"its ports", BYTES("\x47\x01\xf8\x0c\xf8\x0c\x01\x08")},
+    {"its window", BYTES("\x87\x17\x00\x00\x0c\x01\0\0\0\0\x00\x00\x00\xc8\xff\xff\xff\xcf\0\0\0\0"
+                         "\x00\x00\x00\x08\x79\x00")},
+    {"INTA of the first device",
+     BYTES("\x08_PRT\x12\x86\x1b\x00\x1f\x12\x8d\x00\x00\x04\x0c\xff\xff\x01"
+           "\x00\x00\x00\x0a\x11")},
+    {"INTA of the last", BYTES("\x04\x0c\xff\xff\x1f\x00\x00\x00\x0a\x17")},
+    {"the board reserves ECAM", BYTES("MBRD\x08_HID\x0c\x41\xd0\x0c\x02\x08_UID\x00\x08_CRS")},
+    {"ECAM", BYTES("\x86\x09\x00\x01\x00\x00\x00\xe0\x00\x00\x10\x00")},
+};
+
+static void test_dsdt_with_pci(void **state)
+{
+    const struct dsdt_row *row = *state;
+    struct fixture f;
+
+    assert_int_equal(build(&f, &(struct acpi_options){.cpus = 1, .pci = true}), 0);
+    assert_non_null(memmem(f.dsdt.bytes, f.dsdt.len, row->bytes, row->len));
+    destroy(&f);
+    assert_int_equal(build(&f, &(struct acpi_options){.cpus = 1}), 0);
+    assert_null(memmem(f.dsdt.bytes, f.dsdt.len, row->bytes, row->len));
+    destroy(&f);
+}
+
 static const struct acpi_mmio_device devices[] = {
     {0xc0000000, 0x200, 5},
     {0xc0001000, 0x200, 6},
@@ -330,7 +390,7 @@ static void test_room(void **state)
     const struct room_row *row = *state;
     struct acpi_mmio_device *many = test_calloc(5000, sizeof(*many));
     struct acpi_options options = {
-        .cpus = row->cpus, .mmio_devices = many, .mmio_device_count = row->devices};
+        .cpus = row->cpus, .mmio_devices = many, .mmio_device_count = row->devices, .pci = true};
     struct fixture f;
 
     assert_int_equal(build(&f, &options), row->result);
@@ -359,11 +419,14 @@ int main(void)
 
     unit_add(&unit, "RSDP", test_rsdp, NULL);
     unit_add(&unit, "RSDT and XSDT", test_lists, NULL);
+    unit_add(&unit, "RSDT and XSDT with PCI", test_lists_with_pci, NULL);
+    unit_add(&unit, "MCFG", test_mcfg, NULL);
     unit_add(&unit, "no table lies on another", test_no_overlap, NULL);
     unit_add_rows(&unit, fadt_fields, test_fadt);
     unit_add(&unit, "FADT: both pointers to the DSDT", test_fadt_dsdt, NULL);
     unit_add_rows(&unit, madts, test_madt);
     unit_add_rows(&unit, dsdt_rows, test_dsdt);
+    unit_add_rows(&unit, pci_rows, test_dsdt_with_pci);
     unit_add_rows(&unit, rooms, test_room);
     unit_add(&unit, "too little memory", test_small_memory, NULL);
     return unit_run(&unit, "acpi");

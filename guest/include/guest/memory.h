@@ -71,6 +71,28 @@ int guest_memory_zero(struct guest_memory *mem, uint64_t gpa, uint64_t len);
 /* Bytes that the host really backs now. Any thread. */
 uint64_t guest_memory_resident(const struct guest_memory *mem);
 
+/**
+ * Where in the guest the host bytes [host, host + len) are: the way back from guest_memory_span().
+ * Returns 0, or -EFAULT where they are not all inside one region. Any thread.
+ */
+int guest_memory_gpa(const struct guest_memory *mem, const void *host, uint64_t len,
+                     uint64_t *ret_gpa);
+
+/* Whether guest_memory_discard() does anything. Any thread. */
+bool guest_memory_can_discard(const struct guest_memory *mem);
+
+/**
+ * Give memory back to the host: the whole pages of 4 KiB inside [gpa, gpa + len) read as zero from
+ * then on, and cost nothing until they are touched again. What is left over at the ends stays.
+ *
+ * The range must lie in one region. Pages of the reserved pool (`hugepages`) are not given back:
+ * another VM could take them, and the guest would die at its next touch of its own memory.
+ *
+ * Returns 0; -EFAULT where any byte lies outside guest RAM; -EOPNOTSUPP with huge pages; or another
+ * negative errno. Any thread.
+ */
+int guest_memory_discard(struct guest_memory *mem, uint64_t gpa, uint64_t len);
+
 /* What the guest is told of its memory. Numbers of the types: ACPI 6.5, table 15.14. */
 enum memory_map_type { MEMORY_MAP_RAM = 1, MEMORY_MAP_RESERVED = 2 };
 

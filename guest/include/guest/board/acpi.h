@@ -1,10 +1,12 @@
 /*
- * The ACPI tables: RSDP, XSDT, FADT (hardware-reduced), MADT, DSDT (ACPI 6.5). They are written
- * once, before the guest starts, into [LAYOUT_ACPI_BASE, LAYOUT_ACPI_END).
+ * The ACPI tables: RSDP, XSDT, FADT (hardware-reduced), MADT, DSDT (ACPI 6.5), and where there is
+ * PCI, MCFG (PCI Firmware Specification 3.3). They are written once, before the guest starts, into
+ * [LAYOUT_ACPI_BASE, LAYOUT_ACPI_END).
  */
 #ifndef OSVM_GUEST_BOARD_ACPI_H
 #define OSVM_GUEST_BOARD_ACPI_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -21,6 +23,7 @@ struct acpi_options {
     unsigned cpus; /* APIC ids 0 to cpus - 1 */
     const struct acpi_mmio_device *mmio_devices;
     unsigned mmio_device_count;
+    bool pci; /* there is a PCI host (guest/pci_host.h) */
 };
 
 /**
