@@ -8,17 +8,12 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "base/util.h"
+#include "net/mac.h"
 #include "suboptions.h"
+#include "virtio/net.h"
+#include "virtio/vsock.h"
 
 #define SECTOR 512
-
-/* Smallest and largest MTU that virtio 1.2, section 5.1.4.1, and IPv4 have a use for. */
-#define MTU_MIN 68
-#define MTU_MAX 65535
-
-/* Context ids under 3 have meanings of their own, and all ones means "any": virtio 1.2, 5.10.4. */
-#define VSOCK_CID_MIN 3
-#define VSOCK_CID_MAX (UINT64_C(0xffffffff) - 1)
 
 static int set_text(char **target, const char *value, struct error *err)
 {
@@ -78,17 +73,12 @@ static int net_set_passt_socket(void *target, const char *value, struct error *e
 static int net_set_mac(void *target, const char *value, struct error *err)
 {
     struct config_net *net = target;
-    unsigned b[6];
-    int end = 0;
+    int r = net_mac_parse(value, net->mac);
 
-    if (sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-               &end) != 6 ||
-        value[end] || strlen(value) != 17)
-        return error_set(err, -EINVAL, "'%s' is not a MAC address; say 02:00:00:00:00:01", value);
-    if (b[0] & 1)
-        return error_set(err, -EINVAL, "%s is a group's address, not a machine's", value);
-    for (size_t i = 0; i < ARRAY_SIZE(b); i++)
-        net->mac[i] = (uint8_t)b[i];
+    if (r == -EADDRNOTAVAIL)
+        return error_set(err, r, "%s is not an address that one machine can have", value);
+    if (r < 0)
+        return error_set(err, r, "'%s' is not a MAC address; say 02:00:00:00:00:01", value);
     net->has_mac = true;
     return 0;
 }
@@ -98,8 +88,9 @@ static int net_set_mtu(void *target, const char *value, struct error *err)
     struct config_net *net = target;
     uint64_t mtu;
 
-    if (parse_u64(value, MTU_MIN, MTU_MAX, &mtu) < 0)
-        return error_set(err, -EINVAL, "'%s' is not an MTU; %d to %d are", value, MTU_MIN, MTU_MAX);
+    if (parse_u64(value, VIRTIO_NET_MTU_MIN, VIRTIO_NET_MTU_MAX, &mtu) < 0)
+        return error_set(err, -EINVAL, "'%s' is not an MTU; %d to %d are", value,
+                         VIRTIO_NET_MTU_MIN, VIRTIO_NET_MTU_MAX);
     net->mtu = (uint16_t)mtu;
     return 0;
 }
@@ -177,7 +168,7 @@ static int vsock_set_cid(void *target, const char *value, struct error *err)
 {
     struct config_vsock *vsock = target;
 
-    if (parse_u64(value, VSOCK_CID_MIN, VSOCK_CID_MAX, &vsock->cid) < 0)
+    if (parse_u64(value, VIRTIO_VSOCK_CID_MIN, VIRTIO_VSOCK_CID_MAX, &vsock->cid) < 0)
         return error_set(err, -EINVAL, "cid '%s' is not a guest's; 3 to 4294967294 are", value);
     return 0;
 }

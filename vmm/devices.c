@@ -26,9 +26,6 @@
 /* As many as there are interrupt lines that no ISA device has; PCI could take more. */
 #define MAX_DEVICES (IRQ_COUNT - IRQ_DEVICE_FIRST)
 
-/* A rate is kept over tenths of a second: short enough to be smooth, long enough for a burst. */
-#define RATE_WINDOW_NS (100 * NS_PER_MS)
-
 /* One device and the transport that it is behind. */
 struct slot {
     char name[16]; /* "disk0" */
@@ -50,17 +47,6 @@ struct devices {
     struct acpi_mmio_device mmio_devices[MAX_DEVICES];
     unsigned count;
 };
-
-static struct rate_bucket_options bucket(uint64_t per_second)
-{
-    return (struct rate_bucket_options){
-        .size = per_second ? max_u64(per_second / (NS_PER_SEC / RATE_WINDOW_NS), 1) : 0,
-        /* Where the tenth is not whole, the time is stretched, so that the rate is right. */
-        .refill_ns = per_second >= NS_PER_SEC / RATE_WINDOW_NS
-                         ? per_second / (NS_PER_SEC / RATE_WINDOW_NS) * NS_PER_SEC / per_second
-                         : (per_second ? NS_PER_SEC / per_second : 0),
-    };
-}
 
 static struct virtio_env device_env(const struct devices *devices)
 {
@@ -142,8 +128,8 @@ static int add_disk(struct devices *devices, const struct config_disk *disk, uns
         .size = disk->size,
         .read_only = disk->read_only,
         .cache = caches[disk->cache],
-        .bytes = bucket(disk->rate.bytes),
-        .ops = bucket(disk->rate.operations),
+        .bytes = rate_bucket_per_second(disk->rate.bytes),
+        .ops = rate_bucket_per_second(disk->rate.operations),
     };
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "disk", number, err);
@@ -169,6 +155,8 @@ static int open_backend(const struct config_net *net, struct net_backend **ret_b
         return r < 0 ? error_prefix(err, r, "--net tap=%s", net->name) : 0;
     case NET_FD:
         r = net_tap_from_fd(net->fd, ret_backend, err);
+        if (r == -EINVAL) /* not a tap: perhaps a socket that leads to a passt */
+            r = net_passt_from_fd(net->fd, ret_backend, err);
         return r < 0 ? error_prefix(err, r, "--net fd=%d", net->fd) : 0;
     case NET_PASST_SOCKET:
         r = net_passt_connect(net->name, ret_backend, err);
@@ -185,8 +173,8 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     _cleanup_(net_backend_close_cleanup) struct net_backend *backend = NULL;
     struct virtio_net_options options = {
         .mtu = net->mtu,
-        .rx_bytes = bucket(net->rx.bytes),
-        .tx_bytes = bucket(net->tx.bytes),
+        .rx_bytes = rate_bucket_per_second(net->rx.bytes),
+        .tx_bytes = rate_bucket_per_second(net->tx.bytes),
     };
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "net", number, err);
@@ -228,7 +216,7 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
     struct virtio_vsock_options options = {
         .guest_cid = vsock->cid,
         .path = vsock->path,
-        .bytes = bucket(vsock->rate.bytes),
+        .bytes = rate_bucket_per_second(vsock->rate.bytes),
     };
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "vsock", 0, err);

@@ -27,13 +27,11 @@
 #define NET_FRAME_MIN 14
 #define NET_FRAME_MAX (65535 + 18)
 
-/* Work that is left to the other side of a link. */
+/* Work that is left to the other side of a link. TSO wants CSUM, and ECN wants TSO4 or TSO6. */
 #define NET_OFFLOAD_CSUM 0x1 /* the checksum of a TCP or UDP segment */
-#define NET_OFFLOAD_TSO4                                                    \
-    0x2 /* cutting TCP into segments, over IPv4; wants CSUM, as do the next \
-         */
-#define NET_OFFLOAD_TSO6 0x4
-#define NET_OFFLOAD_ECN  0x8 /* the same where a segment has ECN's CWR set; wants TSO4 or TSO6 */
+#define NET_OFFLOAD_TSO4 0x2 /* cutting TCP into segments, over IPv4 */
+#define NET_OFFLOAD_TSO6 0x4 /* the same over IPv6 */
+#define NET_OFFLOAD_ECN  0x8 /* the same where a segment has ECN's CWR set */
 
 struct net_backend;
 
