@@ -126,7 +126,7 @@ int fs_op_access(struct fs_session *session, struct fs_request *request)
         return -EINVAL;
     if ((in.mask & W_OK) && session->read_only)
         return -EROFS;
-    fd = fs_node_fd(&session->nodes, request->node);
+    fd = fs_any_fd(session, request->node);
     if (fd < 0)
         return fd;
     return faccessat(fd, "", (int)in.mask, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
@@ -139,7 +139,7 @@ static int set_mode(struct fs_session *session, struct fs_node *node, uint32_t m
 {
     mode_t wanted = fs_mode(node->type, mode);
     _cleanup_close_ int opened = -1;
-    int fd = fs_node_fd(&session->nodes, node);
+    int fd = fs_any_fd(session, node);
 
     if (fd < 0)
         return fd;
@@ -147,6 +147,8 @@ static int set_mode(struct fs_session *session, struct fs_node *node, uint32_t m
         return 0;
     if (errno != ENOSYS && errno != EPERM) /* a filter of system calls says EPERM, too */
         return -errno;
+    if (fchmod(fd, wanted) == 0) /* it is a handle's */
+        return 0;
     opened = fs_node_open(&session->nodes, node, O_RDONLY);
     if (opened == -EACCES && S_ISREG(node->type))
         opened = fs_node_open(&session->nodes, node, O_WRONLY);
@@ -160,7 +162,7 @@ static int set_owner(struct fs_session *session, struct fs_node *node,
 {
     uid_t uid = in->valid & FATTR_UID ? in->uid : (uid_t)-1;
     gid_t gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1;
-    int fd = fs_node_fd(&session->nodes, node);
+    int fd = fs_any_fd(session, node);
 
     if (fd < 0)
         return fd;
@@ -202,15 +204,11 @@ static int set_times(struct fs_session *session, struct fs_node *node,
         wanted_time(in->valid, FATTR_ATIME, FATTR_ATIME_NOW, in->atime, in->atimensec),
         wanted_time(in->valid, FATTR_MTIME, FATTR_MTIME_NOW, in->mtime, in->mtimensec),
     };
-    struct fs_handle *handle;
-    int fd = fs_node_fd(&session->nodes, node);
+    int fd = fs_any_fd(session, node);
 
-    if (fd >= 0)
-        return utimensat(fd, "", times, AT_EMPTY_PATH) < 0 ? -errno : 0;
-    handle = in->valid & FATTR_FH ? fs_handle_find(&session->handles, in->fh, false) : NULL;
-    if (!handle)
+    if (fd < 0)
         return fd;
-    return futimens(handle->fd, times) < 0 ? -errno : 0;
+    return utimensat(fd, "", times, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 int fs_op_setattr(struct fs_session *session, struct fs_request *request)

@@ -11,8 +11,8 @@
 #define IN_HEADER  ((uint32_t)sizeof(struct fuse_in_header))
 #define OUT_HEADER ((uint32_t)sizeof(struct fuse_out_header))
 
-#define VALID_S 1 /* for how long the guest may believe names and attributes: the host writes too \
-                   */
+/* For how long the guest may believe names and attributes: the host writes, too. */
+#define VALID_S 1
 
 int fs_session_init(struct fs_session *session, int root_fd, unsigned open_max)
 {
@@ -134,17 +134,23 @@ void fs_reply_attr(struct fs_request *request, const struct stat *st)
 
 /* ---- What several ops do. ---- */
 
-int fs_stat(struct fs_session *session, struct fs_node *node, struct stat *ret_st)
+int fs_any_fd(struct fs_session *session, struct fs_node *node)
 {
     int fd = fs_node_fd(&session->nodes, node);
+    struct fs_handle *handle;
 
-    if (fd < 0) {
-        struct fs_handle *handle = fs_handle_find_file(&session->handles, node->dev, node->ino);
+    if (fd >= 0)
+        return fd;
+    handle = fs_handle_find_file(&session->handles, node->dev, node->ino);
+    return handle ? handle->fd : fd;
+}
 
-        if (!handle)
-            return fd;
-        fd = handle->fd;
-    }
+int fs_stat(struct fs_session *session, struct fs_node *node, struct stat *ret_st)
+{
+    int fd = fs_any_fd(session, node);
+
+    if (fd < 0)
+        return fd;
     return fstat(fd, ret_st) < 0 ? -errno : 0;
 }
 

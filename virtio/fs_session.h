@@ -87,7 +87,10 @@ int fs_request_name(const struct fs_request *request, uint32_t offset, const cha
 unsigned fs_request_iov(const struct fs_request *request, bool writable, uint32_t offset,
                         uint32_t len, struct iovec iov[VIRTQUEUE_MAX_SIZE]);
 
-/* Look at a node; a removed file that is still open is found by its handle. */
+/* A node's descriptor, borrowed, for what needs no right to read or write: O_PATH, or that of a
+ * handle where the file was removed while it is open. Or a negative errno. */
+int fs_any_fd(struct fs_session *session, struct fs_node *node);
+
 int fs_stat(struct fs_session *session, struct fs_node *node, struct stat *ret_st);
 
 /* Count against the size limit, or back. Returns 0 or -ENOSPC. */

@@ -17,6 +17,7 @@
 #include "net/tap.h"
 #include "virtio/balloon.h"
 #include "virtio/block.h"
+#include "virtio/fs.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/pci.h"
@@ -262,6 +263,26 @@ static int add_balloon(struct devices *devices, const struct config_balloon *bal
     return r < 0 ? error_prefix(err, r, "--balloon") : connect_slot(devices, slot, err);
 }
 
+static int add_share(struct devices *devices, const struct config_share *share, unsigned number,
+                     struct error *err)
+{
+    struct virtio_fs_options options = {
+        .tag = share->tag,
+        .path = share->path,
+        .read_only = share->read_only,
+    };
+    struct virtio_env env = device_env(devices);
+    struct slot *slot = next_slot(devices, "share", number, err);
+    int r;
+
+    if (!slot)
+        return -E2BIG;
+    r = virtio_fs_create(&env, slot->name, &options, &slot->device, err);
+    if (r < 0)
+        return error_prefix(err, r, "--share %s=%s", share->tag, share->path);
+    return connect_slot(devices, slot, err);
+}
+
 static int start_pci(struct devices *devices, struct error *err)
 {
     struct bus *mmio = devices->host.mmio;
@@ -287,6 +308,8 @@ static int add_all(struct devices *devices, const struct device_config *config, 
         r = add_disk(devices, &config->disks[i], i, err);
     for (unsigned i = 0; r == 0 && i < config->net_count; i++)
         r = add_net(devices, &config->nets[i], i, err);
+    for (unsigned i = 0; r == 0 && i < config->share_count; i++)
+        r = add_share(devices, &config->shares[i], i, err);
     if (r == 0 && config->vsock.cid)
         r = add_vsock(devices, &config->vsock, err);
     if (r == 0 && config->rng)

@@ -131,6 +131,12 @@ static void test_removed_but_open(struct fixture *f)
     assert_int_equal(fuse_names(f, FUSE_UNLINK, ROOT, NULL, 0, "a", NULL), 0);
     assert_int_equal(fuse(f, FUSE_GETATTR, node, &in, sizeof(in)), 0);
     assert_int_equal(attr_of(f)->nlink, 0);
+    assert_int_equal(setattr(f, node,
+                             &(struct fuse_setattr_in){
+                                 .valid = FATTR_MODE | FATTR_MTIME, .mode = 0600, .mtime = 9}),
+                     0);
+    assert_int_equal(attr_of(f)->mode, S_IFREG | 0600);
+    assert_int_equal(attr_of(f)->mtime, 9);
     assert_int_equal(read_at(f, fh, 0, 10), 3);
     assert_int_equal(release(f, FUSE_RELEASE, fh), 0);
     assert_int_equal(fuse(f, FUSE_GETATTR, node, &in, sizeof(in)), -ESTALE);
@@ -226,12 +232,12 @@ static void test_mknod(struct fixture *f)
 
 static void test_folders(struct fixture *f)
 {
-    const struct fuse_mkdir_in in = {.mode = 0175};
+    const struct fuse_mkdir_in in = {.mode = 0773};
     uint64_t node;
 
     assert_int_equal(fuse_names(f, FUSE_MKDIR, ROOT, &in, sizeof(in), "d", NULL), 0);
     node = entry_of(f)->nodeid;
-    assert_int_equal(stat_of(f, "d").st_mode, S_IFDIR | 0175);
+    assert_int_equal(stat_of(f, "d").st_mode, S_IFDIR | 0773);
     assert_int_equal(fuse_names(f, FUSE_MKDIR, ROOT, &in, sizeof(in), "d", NULL), -EEXIST);
     assert_int_equal(fuse_names(f, FUSE_MKDIR, node, &in, sizeof(in), "e", NULL), 0);
     assert_int_equal(fuse_names(f, FUSE_RMDIR, ROOT, NULL, 0, "d", NULL), -ENOTEMPTY);
