@@ -30,10 +30,12 @@
     .globl start
 start:
     cld
+#if !defined(QUIET)
     mov $ready, %esi
     mov $ready_end - ready, %ecx
     await_transmitter
     rep outsb
+#endif
 
 #if defined(GUEST_SLEEP)
     cli

@@ -212,7 +212,7 @@ def wait_gone(vmm, path, status):
 @ROWS.row("socket: one client after the other; gone at the end")
 def _(bench):
     path = bench.folder / "s"
-    with bench.start("--kernel", bench.guest("echo"), "--console", "socket=s") as vmm:
+    with bench.start("--kernel", bench.guest("echo", "QUIET"), "--console", "socket=s") as vmm:
         for text in (b"first client", b"second one", b"third"):
             with Client(path) as client:
                 client.sendall(text)
@@ -227,7 +227,7 @@ def _(bench):
 @ROWS.row("socket: a second client waits for the first")
 def _(bench):
     path = bench.folder / "s"
-    with bench.start("--kernel", bench.guest("echo"), "--console", "socket=s") as vmm:
+    with bench.start("--kernel", bench.guest("echo", "QUIET"), "--console", "socket=s") as vmm:
         with Client(path) as first, Client(path) as second:
             second.sendall(b"SECOND")
             first.sendall(b"first")
@@ -241,7 +241,7 @@ def _(bench):
 @ROWS.row("socket: a client that only reads (half closed)")
 def _(bench):
     path = bench.folder / "s"
-    with bench.start("--kernel", bench.guest("echo"), "--console", "socket=s") as vmm:
+    with bench.start("--kernel", bench.guest("echo", "QUIET"), "--console", "socket=s") as vmm:
         with Client(path) as client:
             client.sendall(b"abc")
             client.shutdown(socket.SHUT_WR)
@@ -255,7 +255,7 @@ def _(bench):
 @ROWS.row("socket: a slow client loses nothing")
 def _(bench):
     path = bench.folder / "s"
-    with bench.start("--kernel", bench.guest("echo"), "--console", "socket=s") as vmm:
+    with bench.start("--kernel", bench.guest("echo", "QUIET"), "--console", "socket=s") as vmm:
         text = bytes(i % 251 for i in range(65536)).replace(b"q", b"-")
         with Client(path) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -277,7 +277,7 @@ def _(bench):
     path = bench.folder / "s"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    with bench.start("--kernel", bench.guest("echo"), "--console", "socket=s") as vmm:
+    with bench.start("--kernel", bench.guest("echo", "QUIET"), "--console", "socket=s") as vmm:
         with Client(path) as client:
             client.sendall(b"q")
             client.expect(b"q")

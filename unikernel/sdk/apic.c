@@ -21,8 +21,6 @@
 #define DIVIDE_BY_1       0x0b
 #define ID_SHIFT          24
 #define REDIRECT_MASKED   (UINT32_C(1) << 16)
-#define REDIRECT_LEVEL    (UINT32_C(1) << 15)
-#define REDIRECT_LOW      (UINT32_C(1) << 13)
 #define OVERRIDE_LOW(f)   (((f)&3) == 3) /* ACPI 6.5, table 5.26: MPS INTI flags */
 #define OVERRIDE_LEVEL(f) (((f) >> 2 & 3) == 3)
 
@@ -51,7 +49,7 @@ uint32_t apic_id(void)
     return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> ID_SHIFT;
 }
 
-void apic_init_cpu(void)
+void apic_enable(void)
 {
     if (x2apic)
         msr_write(MSR_APIC_BASE, msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
@@ -61,7 +59,7 @@ void apic_init_cpu(void)
 void apic_use_x2apic(void)
 {
     x2apic = true;
-    apic_init_cpu();
+    apic_enable();
 }
 
 bool apic_is_x2apic(void)
@@ -150,24 +148,30 @@ void ioapic_write(unsigned reg, uint32_t value)
     mmio_write32(IOAPIC_DATA, value);
 }
 
+void ioapic_route(uint32_t gsi, unsigned vector, uint32_t to_apic_id, uint32_t flags)
+{
+    ioapic_write(IOAPIC_REDIRECT + 2 * gsi + 1, to_apic_id << ID_SHIFT);
+    ioapic_write(IOAPIC_REDIRECT + 2 * gsi, vector | flags);
+}
+
+void ioapic_mask(uint32_t gsi)
+{
+    ioapic_write(IOAPIC_REDIRECT + 2 * gsi, REDIRECT_MASKED);
+}
+
 void ioapic_route_isa(unsigned irq, unsigned vector, uint32_t to_apic_id)
 {
     uint16_t flags;
-    unsigned pin = acpi_isa_gsi(irq, &flags);
-    uint32_t low = vector;
+    uint32_t pin = acpi_isa_gsi(irq, &flags);
 
-    if (OVERRIDE_LOW(flags))
-        low |= REDIRECT_LOW;
-    if (OVERRIDE_LEVEL(flags))
-        low |= REDIRECT_LEVEL;
-    ioapic_write(IOAPIC_REDIRECT + 2 * pin + 1, to_apic_id << ID_SHIFT);
-    ioapic_write(IOAPIC_REDIRECT + 2 * pin, low);
+    ioapic_route(pin, vector, to_apic_id,
+                 (OVERRIDE_LOW(flags) ? IOAPIC_LOW : 0) |
+                     (OVERRIDE_LEVEL(flags) ? IOAPIC_LEVEL : 0));
 }
 
 void ioapic_mask_isa(unsigned irq)
 {
     uint16_t flags;
-    unsigned pin = acpi_isa_gsi(irq, &flags);
 
-    ioapic_write(IOAPIC_REDIRECT + 2 * pin, REDIRECT_MASKED);
+    ioapic_mask(acpi_isa_gsi(irq, &flags));
 }

@@ -106,8 +106,7 @@ void boot_init(void);
 void tss_init(const struct cpu *cpu);
 void console_init(void);
 
-/* apic.c: software-enable this CPU's local APIC; send a command as the ICR has it. */
-void apic_init_cpu(void);
+/* apic.c: send a command as the ICR has it. */
 void apic_send(uint32_t to_apic_id, uint32_t command);
 
 /* Console output that takes no lock: for the last words of a machine. */

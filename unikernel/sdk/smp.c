@@ -81,7 +81,7 @@ uint32_t cpu_apic_id(unsigned index)
 
 static _Noreturn void worker(struct cpu *self)
 {
-    apic_init_cpu();
+    apic_enable();
     __atomic_store_n(&self->online, 1, __ATOMIC_RELEASE);
     for (;;) {
         cpu_halt_while(&self->work_count, self->done_count);
@@ -180,7 +180,7 @@ unsigned smp_start(void)
     unsigned count = acpi_cpus(ids, CPU_MAX);
     uint64_t trampoline = place_trampoline();
 
-    apic_init_cpu();
+    apic_enable();
     boot_cpu.apic_id = apic_id();
     if (running > 1 || trampoline == 0)
         return running;

@@ -31,6 +31,9 @@
 uint32_t apic_read(unsigned reg);
 void apic_write(unsigned reg, uint32_t value);
 
+/* Switch this CPU's APIC on; smp_start() does it for all. */
+void apic_enable(void);
+
 /* This CPU's APIC id. */
 uint32_t apic_id(void);
 
@@ -53,6 +56,12 @@ void apic_timer_stop(void);
  */
 void ioapic_route_isa(unsigned irq, unsigned vector, uint32_t to_apic_id);
 void ioapic_mask_isa(unsigned irq);
+
+/* Route a pin of the I/O APIC (a global interrupt) to a vector on one CPU, and unmask it. */
+#define IOAPIC_LOW   (UINT32_C(1) << 13)
+#define IOAPIC_LEVEL (UINT32_C(1) << 15)
+void ioapic_route(uint32_t gsi, unsigned vector, uint32_t to_apic_id, uint32_t flags);
+void ioapic_mask(uint32_t gsi);
 
 uint32_t ioapic_read(unsigned reg);
 void ioapic_write(unsigned reg, uint32_t value);

@@ -24,7 +24,7 @@ typedef void interrupt_handler(struct interrupt_frame *frame);
 #define VECTOR_INVALID_OPCODE     6
 #define VECTOR_GENERAL_PROTECTION 13
 #define VECTOR_PAGE_FAULT         14
-#define VECTOR_FIRST_FREE         0x30 /* 0x30–0x7f and 0x81–0xef are the application's */
+#define VECTOR_FIRST_FREE         0x30 /* 0x30–0x7f and 0x81–0x8f are the application's */
 #define VECTOR_SMP_WAKE           0xf0 /* sdk/smp.h */
 #define VECTOR_SPURIOUS           0xff
 

@@ -67,6 +67,18 @@ static inline void mmio_write32(uint64_t address, uint32_t value)
     __asm__ volatile("movl %1, %0" : "=m"(*(volatile uint32_t *)address) : "r"(value));
 }
 
+static inline uint16_t mmio_read16(uint64_t address)
+{
+    uint16_t value;
+    __asm__ volatile("movw %1, %0" : "=r"(value) : "m"(*(volatile uint16_t *)address));
+    return value;
+}
+
+static inline void mmio_write16(uint64_t address, uint16_t value)
+{
+    __asm__ volatile("movw %1, %0" : "=m"(*(volatile uint16_t *)address) : "r"(value));
+}
+
 static inline uint8_t mmio_read8(uint64_t address)
 {
     uint8_t value;
@@ -84,6 +96,11 @@ static inline uint64_t mmio_read64(uint64_t address)
     uint64_t value;
     __asm__ volatile("movq %1, %0" : "=r"(value) : "m"(*(volatile uint64_t *)address));
     return value;
+}
+
+static inline void mmio_write64(uint64_t address, uint64_t value)
+{
+    __asm__ volatile("movq %1, %0" : "=m"(*(volatile uint64_t *)address) : "r"(value));
 }
 
 static inline uint64_t tsc_read(void)

@@ -7,7 +7,7 @@
 
 /*
  * The counter's frequency, kHz: what CPUID leaf 0x40000010 says, else measured against channel 2
- * of the PIT (10 ms, once).
+ * of the PIT (10 ms, once), else assumed to be 2 GHz.
  */
 uint64_t tsc_khz(void);
 
