@@ -2,8 +2,8 @@
  * The event loop: one epoll, sources embedded in their owners, no allocation for an event.
  *
  * All functions are for the loop's own thread, but for loop_stop(), loop_timer_arm(),
- * loop_timer_disarm() and loop_modify(), which any thread may call. A callback never blocks. It may remove any
- * source, its own included.
+ * loop_timer_disarm() and loop_modify(), which any thread may call. A callback never blocks. It may
+ * remove any source, its own included.
  */
 #ifndef OSVM_BASE_LOOP_H
 #define OSVM_BASE_LOOP_H
