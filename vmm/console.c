@@ -39,8 +39,9 @@ struct console {
     struct host_stream out; /* fd -1: output is thrown away */
     bool stalled;
 
-    int owned_fd;  /* the file, or the client's socket; -1: none */
-    int listen_fd; /* -1: none */
+    bool file_is_new; /* nobody had it before: it goes again where the machine never starts */
+    int owned_fd;     /* the file, or the client's socket; -1: none */
+    int listen_fd;    /* -1: none */
     struct loop_source listen_source;
     struct loop_source out_source; /* on a descriptor of its own: the same file may be input too */
     struct loop_source in_source;
@@ -350,8 +351,13 @@ static int open_socket(struct console *console, struct error *err)
 
 static int open_file(struct console *console, struct error *err)
 {
-    console->owned_fd =
-        open(console->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+
+    console->owned_fd = open(console->path, flags);
+    if (console->owned_fd < 0 && errno == ENOENT) {
+        console->owned_fd = open(console->path, flags | O_CREAT | O_EXCL, 0666);
+        console->file_is_new = console->owned_fd >= 0;
+    }
     if (console->owned_fd < 0)
         return error_set_errno(err, -errno, "cannot open it");
     return 0;
@@ -413,7 +419,7 @@ void console_destroy(struct console *console)
     loop_remove(console->loop, &console->in_source);
     loop_remove(console->loop, &console->out_source);
     loop_remove(console->loop, &console->attention);
-    if (console->listen_fd >= 0)
+    if (console->listen_fd >= 0 || (console->file_is_new && !console->serial))
         unlink(console->path);
     close_fd(console->listen_fd);
     close_fd(console->out_source.fd);

@@ -33,7 +33,10 @@ int console_create(enum console_kind kind, const char *path, struct loop *loop,
                    const struct log *log, struct console_user *user, struct console **ret_console,
                    struct error *err);
 
-/* Give the terminal back as it was, remove the socket file. After the vCPUs' end. */
+/*
+ * Give the terminal back as it was, remove the socket, and a new file where the console was never
+ * started. After the vCPUs' end.
+ */
 void console_destroy(struct console *console);
 
 /* What the serial device is told to write to. */

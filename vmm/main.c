@@ -119,6 +119,18 @@ static int run(struct run *run, int argc, char *argv[])
     return 0;
 }
 
+/*
+ * A caller may have closed its standard streams. What is opened next would take their numbers, and
+ * the guest's output or a message would go into it.
+ */
+static void fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_NOCTTY) < 0)
+            return; /* without even that there is nothing to be told */
+    }
+}
+
 int main(int argc, char *argv[])
 {
     struct run own = {
@@ -128,6 +140,7 @@ int main(int argc, char *argv[])
     int status;
 
     stages_begin(&own.stages);
+    fill_standard_streams();
     config_init(&own.config);
     status = run(&own, argc, argv);
     inputs_close(&own.inputs);
