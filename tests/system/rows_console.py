@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import termios
 import time
 
@@ -156,8 +157,8 @@ def _(bench):
 @ROWS.row("stdio: all three closed, and it ends as ever")
 def _(bench):
     for fds in ((0,), (1,), (0, 1, 2)):
-        ended = bench.run("--exit-record", "record", preexec_fn=closing(*fds), stdout=None,
-                          stderr=None)
+        ended = bench.run("--exit-record", "record", preexec_fn=closing(*fds),
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         check(ended.status == 0, f"closed {fds}: {ended}")
         check(bench.record()["reason"] == "guest-exit", str(bench.record()))
 
