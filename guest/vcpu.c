@@ -81,7 +81,10 @@ int vcpu_set_entry(struct vcpu *vcpu, const struct entry_state *entry)
 {
     struct entry_state own = *entry;
     struct kvm_mp_state runnable = {.mp_state = KVM_MP_STATE_RUNNABLE};
+    int r = vcpu_apply_lapic(vcpu->fd, vcpu->id == 0);
 
+    if (r < 0)
+        return r;
     if (vcpu->id > 0) {
         if (!entry->all_cpus)
             return 0; /* KVM has it wait for INIT and SIPI */

@@ -21,6 +21,16 @@
 #define MTRR_ENABLE              (UINT64_C(1) << 11)
 #define MTRR_WRITE_BACK          UINT64_C(6)
 
+/* Local APIC registers: Intel SDM vol. 3A, table 11-1 and figures 11-8 and 11-23. */
+#define LAPIC_SVR         0xf0
+#define LAPIC_SVR_ENABLED UINT32_C(0x100)
+#define LAPIC_SVR_VECTOR  UINT32_C(0xff)
+#define LAPIC_LINT0       0x350
+#define LAPIC_LINT1       0x360
+#define LAPIC_LVT_NMI     UINT32_C(0x400)
+#define LAPIC_LVT_EXTINT  UINT32_C(0x700)
+#define LAPIC_LVT_MASKED  UINT32_C(0x10000)
+
 static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool long_mode)
 {
     return (struct kvm_segment){
@@ -75,6 +85,25 @@ int vcpu_apply_entry(int vcpu_fd, const struct entry_state *entry)
     if (ioctl(vcpu_fd, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu_fd, KVM_SET_REGS, &regs) < 0)
         return -errno;
     return 0;
+}
+
+/*
+ * The local APIC as a PC's firmware leaves it: enabled, the 8259s on the first CPU's LINT0, the NMI
+ * on LINT1. KVM needs it too: it finds the target of an IPI in a table that does not know a CPU
+ * before that CPU's APIC has been set once, and drops what it does not find there, INIT included.
+ */
+int vcpu_apply_lapic(int vcpu_fd, bool first)
+{
+    const uint32_t svr = LAPIC_SVR_ENABLED | LAPIC_SVR_VECTOR, lint1 = LAPIC_LVT_NMI;
+    const uint32_t lint0 = first ? LAPIC_LVT_EXTINT : LAPIC_LVT_MASKED;
+    struct kvm_lapic_state lapic;
+
+    if (ioctl(vcpu_fd, KVM_GET_LAPIC, &lapic) < 0)
+        return -errno;
+    memcpy(lapic.regs + LAPIC_SVR, &svr, sizeof(svr));
+    memcpy(lapic.regs + LAPIC_LINT0, &lint0, sizeof(lint0));
+    memcpy(lapic.regs + LAPIC_LINT1, &lint1, sizeof(lint1));
+    return ioctl(vcpu_fd, KVM_SET_LAPIC, &lapic) < 0 ? -errno : 0;
 }
 
 int vcpu_apply_msrs(int vcpu_fd)

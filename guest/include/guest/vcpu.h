@@ -92,6 +92,7 @@ const char *vcpu_exit_name(unsigned reason);
 
 /* vcpu_state.c: apply an entry state, the MSRs. Returns 0 or a negative errno. */
 int vcpu_apply_entry(int vcpu_fd, const struct entry_state *entry);
+int vcpu_apply_lapic(int vcpu_fd, bool first);
 int vcpu_apply_msrs(int vcpu_fd);
 
 #endif
