@@ -10,11 +10,6 @@
 #include "base/io.h"
 #include "options.h"
 
-static void json_release(json_t **value)
-{
-    json_decref(*value);
-}
-
 /*
  * The line on which the key number `ordinal` (from 0) of the outermost object stands. The text is
  * an object that the JSON library has taken already, so only strings and nesting are told apart.
@@ -97,8 +92,7 @@ int config_text_read(const char *name, const char *text, size_t len, struct conf
                      struct error *err)
 {
     json_error_t json_error;
-    _cleanup_(json_release) json_t *root =
-        json_loadb(text, len, JSON_REJECT_DUPLICATES, &json_error);
+    json_auto_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &json_error);
     const char *key;
     json_t *value;
     size_t ordinal = 0;

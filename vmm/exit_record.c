@@ -13,11 +13,6 @@
 #include "base/io.h"
 #include "base/util.h"
 
-static void json_release(json_t **value)
-{
-    json_decref(*value);
-}
-
 /* Microseconds from the start of the process to each stage that was reached. */
 static json_t *stages_json(const struct stages *stages)
 {
@@ -128,7 +123,7 @@ static json_t *record_json(const struct machine_end *end, const struct stages *s
 int exit_record_write(int fd, const struct machine_end *end, const struct stages *stages,
                       const struct machine *machine, struct error *err)
 {
-    _cleanup_(json_release) json_t *root = record_json(end, stages, machine);
+    json_auto_t *root = record_json(end, stages, machine);
     size_t len = json_dumpb(root, NULL, 0, JSON_INDENT(2));
     _cleanup_free_ char *text = malloc(len + 1);
     int r;
