@@ -1,0 +1,31 @@
+/*
+ * osvm-monitor: the parent of one component, and nothing else. Its arguments, and what it writes,
+ * are the contract between it and the daemon, of whatever version each of them is.
+ *
+ *   osvm-monitor --name NAME --run DIR --log DIR --log-max BYTES --log-files N
+ *                [--time-limit MS --grace MS] [--notify SOCKET] [--says-ready] -- PROGRAM ARG…
+ *
+ * It makes itself a session and a subreaper, starts PROGRAM with its own environment and working
+ * directory, standard input /dev/null, and lives until PROGRAM and everything that hangs on it
+ * have ended and their output is in the log.
+ *
+ * RUN/monitor.json  {"monitor": {"pid", "start"}, "child": {"pid", "start"}, "started": SECONDS}
+ *                   before PROGRAM's first instruction
+ * RUN/ready         empty; once PROGRAM wrote to descriptor 3 (--says-ready)
+ * RUN/exit.json     {"status": N | "signal": N, "reason": WORD, "ended": SECONDS, "message": TEXT}
+ *                   reason: exited, signal, time-limit, not-started; the last thing that it writes
+ * LOG/N             the output, in files numbered from 0 up, oldest first, of at most --log-max
+ * bytes; beyond --log-files the oldest is removed. Records as CRI writes them (Kubernetes, "CRI
+ * logging"): TIME stdout|stderr F|P TEXT, where F ends a line and P does not; TEXT is any bytes but
+ * newline, so that everything can be told back exactly. SOCKET            a datagram "NAME
+ * ready|ended" whenever one of these files was written
+ *
+ * SIGTERM: passes it on, and after --grace ends everything by force (SIGKILL). SIGUSR1: forces at
+ * once.
+ */
+#ifndef OSVM_SUPERVISOR_MONITOR_H
+#define OSVM_SUPERVISOR_MONITOR_H
+
+#define MONITOR_READY_FD 3
+
+#endif

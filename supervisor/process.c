@@ -1,0 +1,41 @@
+#include "process.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+uint64_t process_start_time(pid_t pid)
+{
+    _cleanup_free_ char *stat = NULL;
+    char path[64];
+    const char *at;
+    size_t len;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    if (io_read_file(path, 4096, &stat, &len) < 0)
+        return 0;
+    at = strrchr(stat, ')'); /* field 2 is a name, with anything in it */
+    for (unsigned field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+int process_open(const struct process_id *id)
+{
+    _cleanup_close_ int fd = -1;
+
+    if (id->pid <= 0)
+        return -ESRCH;
+    fd = (int)syscall(SYS_pidfd_open, id->pid, 0);
+    if (fd < 0)
+        return -errno;
+    if (process_start_time(id->pid) != id->start)
+        return -ESRCH;
+    return take_fd(&fd);
+}
