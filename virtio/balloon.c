@@ -278,6 +278,9 @@ static void on_work_timer(struct loop_timer *timer)
     pthread_mutex_lock(&balloon->device.lock);
     if (is_running(balloon))
         work(balloon);
+    if (is_running(balloon) && queue_role(balloon, QUEUE_STATS) == ROLE_STATS &&
+        balloon->device.queues[QUEUE_STATS].ready)
+        take_stats(balloon);
     pthread_mutex_unlock(&balloon->device.lock);
 }
 
@@ -304,6 +307,8 @@ static int balloon_activate(struct virtio_device *device)
 
     if (interval && virtio_device_has(device, VIRTIO_BALLOON_F_STATS_VQ))
         loop_timer_arm(&balloon->stats_timer, interval, interval);
+    /* Linux gives its first statistics before DRIVER_OK, when a notification is not heard yet. */
+    loop_timer_arm(&balloon->work_timer, 0, 0);
     return 0;
 }
 

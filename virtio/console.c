@@ -132,6 +132,17 @@ void virtio_console_output_ready(struct virtio_device *device)
     pthread_mutex_unlock(&device->lock);
 }
 
+bool virtio_console_output_waiting(struct virtio_device *device)
+{
+    struct virtio_console *console = console_of(device);
+    bool waiting;
+
+    pthread_mutex_lock(&device->lock);
+    waiting = can_work(console, QUEUE_TX) && get_output(console) > 0;
+    pthread_mutex_unlock(&device->lock);
+    return waiting;
+}
+
 /* ---- Input. ---- */
 
 /* Fill one buffer. Returns how many bytes; 0 where there is none, or -EPROTO. */

@@ -11,6 +11,7 @@ void config_init(struct config *config)
         .cpus = 1,
         .debug_exit_port = CONFIG_NO_PORT,
         .console = CONSOLE_STDIO,
+        .virtio_console = CONSOLE_NONE,
         .log_level = LOG_WARNING,
     };
 }
@@ -27,6 +28,7 @@ void config_free(struct config *config)
     free(config->initrd);
     free(config->cmdline);
     free(config->console_path);
+    free(config->virtio_console_path);
     free(config->exit_record);
     free(config->log_path);
     *config = (struct config){0};

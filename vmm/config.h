@@ -35,6 +35,8 @@ struct config {
     int debug_exit_port; /* CONFIG_NO_PORT: none */
     enum console_kind console;
     char *console_path;
+    enum console_kind virtio_console; /* CONSOLE_NONE: no such device */
+    char *virtio_console_path;
     char *exit_record;
     char *log_path;
     enum log_level log_level;

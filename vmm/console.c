@@ -4,18 +4,19 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/util.h"
+#include "console_open.h"
 #include "host_stream.h"
 #include "terminal.h"
 
@@ -23,17 +24,17 @@
 
 struct console {
     enum console_kind kind;
-    const char *path; /* borrowed */
+    const char *name, *path; /* borrowed */
     struct loop *loop;
     const struct log *log;
     struct console_user *user;
-    struct serial *serial; /* borrowed; NULL before console_start() */
-    struct serial_host host;
+    struct console_device *device; /* borrowed; NULL before console_start() */
     struct terminal terminal;
+    struct loop_signals resized; /* SIGWINCH; not added where there is no terminal to ask */
 
     /*
      * Where output goes. `lock` guards it, because vCPU threads write while the loop's thread
-     * accepts and drops clients; it is taken inside the serial device's lock, never around it.
+     * accepts and drops clients; it is taken inside the device's lock, never around it.
      */
     pthread_mutex_t lock;
     struct host_stream out; /* fd -1: output is thrown away */
@@ -62,10 +63,8 @@ static void call_attention(struct console *console)
     }
 }
 
-/* serial_host: on a vCPU's thread or the loop's, inside the device's lock. */
-static size_t console_write(struct serial_host *host, const uint8_t *bytes, size_t len)
+size_t console_write(struct console *console, const uint8_t *bytes, size_t len)
 {
-    struct console *console = container_of(host, struct console, host);
     ssize_t n = (ssize_t)len;
 
     pthread_mutex_lock(&console->lock);
@@ -74,7 +73,7 @@ static size_t console_write(struct serial_host *host, const uint8_t *bytes, size
     if (n < 0) {
         /* Nobody reads any more, or the disk is full: the guest goes on without its console. */
         if (n != -EPIPE && n != -ECONNRESET)
-            log_warning(console->log, "console: output is lost from here on: %s",
+            log_warning(console->log, "%s: output is lost from here on: %s", console->name,
                         strerrordesc_np((int)-n));
         console->out.fd = -1;
         n = (ssize_t)len;
@@ -87,9 +86,9 @@ static size_t console_write(struct serial_host *host, const uint8_t *bytes, size
     return (size_t)n;
 }
 
-static void console_input_wanted(struct serial_host *host)
+void console_input_wanted(struct console *console)
 {
-    call_attention(container_of(host, struct console, host));
+    call_attention(console);
 }
 
 /* Offer the device what was read. Returns whether it took everything. */
@@ -99,8 +98,8 @@ static bool flush_input(struct console *console)
 
     if (console->input_len == 0)
         return true;
-    taken =
-        serial_input(console->serial, console->input + console->input_start, console->input_len);
+    taken = console->device->input(console->device, console->input + console->input_start,
+                                   console->input_len);
     console->input_start += taken;
     console->input_len -= taken;
     return console->input_len == 0;
@@ -162,7 +161,8 @@ static void drop_client(struct console *console)
     pthread_mutex_unlock(&console->lock);
     console->input_len = 0;
     close_fd(take_fd(&console->out_source.fd));
-    serial_output_ready(console->serial); /* what waited for it goes the way of all output */
+    console->device->output_ready(
+        console->device); /* what waited for it goes the way of all output */
     loop_modify(console->loop, &console->listen_source, EPOLLIN);
 }
 
@@ -232,7 +232,7 @@ static void on_output_room(struct loop_source *source, uint32_t events)
     pthread_mutex_unlock(&console->lock);
     if (only_watched)
         watch_output(console, 0);
-    serial_output_ready(console->serial);
+    console->device->output_ready(console->device);
 }
 
 static void on_attention(struct loop_source *source, uint32_t events)
@@ -299,94 +299,59 @@ static void on_client(struct loop_source *source, uint32_t events)
     loop_modify(console->loop, source, 0); /* one at a time: the next waits in the backlog */
 }
 
-static int socket_address(const char *path, struct sockaddr_un *ret_address, struct error *err)
-{
-    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(ret_address->sun_path))
-        return error_set(err, -ENAMETOOLONG, "the socket's path is longer than %zu bytes",
-                         sizeof(ret_address->sun_path) - 1);
-    memcpy(ret_address->sun_path, path, strlen(path) + 1);
-    return 0;
-}
-
-/* Remove a socket that a dead process has left; anything that is alive or no socket stays. */
-static int clear_stale_socket(const struct sockaddr_un *address, struct error *err)
-{
-    _cleanup_close_ int fd = -1;
-    struct stat st;
-
-    if (lstat(address->sun_path, &st) < 0)
-        return errno == ENOENT ? 0 : error_set_errno(err, -errno, "cannot look at it");
-    if (!S_ISSOCK(st.st_mode))
-        return error_set(err, -EEXIST, "there is a file of that name, and it is no socket");
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return error_set_errno(err, -errno, "cannot make a socket");
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
-        return error_set(err, -EADDRINUSE, "another process listens there");
-    if (unlink(address->sun_path) < 0)
-        return error_set_errno(err, -errno, "cannot remove the old socket");
-    return 0;
-}
-
-static int open_socket(struct console *console, struct error *err)
-{
-    struct sockaddr_un address;
-    int r = socket_address(console->path, &address, err);
-
-    if (r == 0)
-        r = clear_stale_socket(&address, err);
-    if (r < 0)
-        return r;
-    console->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (console->listen_fd < 0)
-        return error_set_errno(err, -errno, "cannot make a socket");
-    if (bind(console->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(console->listen_fd, 8) < 0) {
-        r = error_set_errno(err, -errno, "cannot listen there");
-        close_fd(take_fd(&console->listen_fd));
-    }
-    return r;
-}
-
-static int open_file(struct console *console, struct error *err)
-{
-    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
-
-    console->owned_fd = open(console->path, flags);
-    if (console->owned_fd < 0 && errno == ENOENT) {
-        console->owned_fd = open(console->path, flags | O_CREAT | O_EXCL, 0666);
-        console->file_is_new = console->owned_fd >= 0;
-    }
-    if (console->owned_fd < 0)
-        return error_set_errno(err, -errno, "cannot open it");
-    return 0;
-}
-
 static int open_host_end(struct console *console, struct error *err)
 {
     int r = 0;
 
     if (console->kind == CONSOLE_FILE)
-        r = open_file(console, err);
+        r = console_open_file(console->path, &console->owned_fd, &console->file_is_new, err);
     else if (console->kind == CONSOLE_SOCKET)
-        r = open_socket(console, err);
+        r = console_open_socket(console->path, &console->listen_fd, err);
     if (r < 0)
-        return error_prefix(err, r, "console '%s'", console->path);
+        return error_prefix(err, r, "%s '%s'", console->name, console->path);
     console->attention.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (console->attention.fd < 0)
-        return error_set_errno(err, -errno, "console");
+        return error_set_errno(err, -errno, "%s", console->name);
     console->attention.events = EPOLLIN;
     console->attention.callback = on_attention;
     r = loop_add(console->loop, &console->attention);
-    return r < 0 ? error_set_errno(err, r, "console") : 0;
+    return r < 0 ? error_set_errno(err, r, "%s", console->name) : 0;
+}
+
+/* Tell the device how large the terminal is. */
+static void tell_size(struct console *console)
+{
+    struct winsize size;
+
+    if (console->device && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        console->device->resize(console->device, size.ws_col, size.ws_row);
+}
+
+static void on_resized(struct loop_signals *signals, const struct signalfd_siginfo *info)
+{
+    (void)info;
+    tell_size(container_of(signals, struct console, resized));
+}
+
+int console_follow_size(struct console *console, struct error *err)
+{
+    sigset_t mask;
+    int r;
+
+    if (console->kind != CONSOLE_STDIO || !isatty(STDOUT_FILENO))
+        return 0;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGWINCH);
+    pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    console->resized.callback = on_resized;
+    r = loop_signals_add(console->loop, &console->resized, &mask);
+    return r < 0 ? error_set_errno(err, r, "%s: cannot take SIGWINCH", console->name) : 0;
 }
 
 DEFINE_CLEANUP(struct console, console_destroy)
 
-int console_create(enum console_kind kind, const char *path, struct loop *loop,
-                   const struct log *log, struct console_user *user, struct console **ret_console,
-                   struct error *err)
+int console_create(const struct console_options *options, struct loop *loop, const struct log *log,
+                   struct console_user *user, struct console **ret_console, struct error *err)
 {
     _cleanup_(console_destroy_cleanup) struct console *console = calloc(1, sizeof(*console));
     int r;
@@ -394,13 +359,12 @@ int console_create(enum console_kind kind, const char *path, struct loop *loop,
     if (!console)
         return error_set(err, -ENOMEM, "out of memory");
     pthread_mutex_init(&console->lock, NULL);
-    console->kind = kind;
-    console->path = path;
+    console->kind = options->kind;
+    console->name = options->name;
+    console->path = options->path;
     console->loop = loop;
     console->log = log;
     console->user = user;
-    console->host.write = console_write;
-    console->host.input_wanted = console_input_wanted;
     console->out.fd = console->owned_fd = console->listen_fd = -1;
     console->out_source.fd = console->attention.fd = -1;
     r = open_host_end(console, err);
@@ -419,7 +383,8 @@ void console_destroy(struct console *console)
     loop_remove(console->loop, &console->in_source);
     loop_remove(console->loop, &console->out_source);
     loop_remove(console->loop, &console->attention);
-    if (console->listen_fd >= 0 || (console->file_is_new && !console->serial))
+    loop_signals_remove(console->loop, &console->resized);
+    if (console->listen_fd >= 0 || (console->file_is_new && !console->device))
         unlink(console->path);
     close_fd(console->listen_fd);
     close_fd(console->out_source.fd);
@@ -427,11 +392,6 @@ void console_destroy(struct console *console)
     close_fd(console->owned_fd);
     pthread_mutex_destroy(&console->lock);
     free(console);
-}
-
-struct serial_host *console_serial_host(struct console *console)
-{
-    return &console->host;
 }
 
 static int start_stdio(struct console *console)
@@ -450,9 +410,11 @@ static int start_stdio(struct console *console)
     return connect_ends(console, STDOUT_FILENO, in_fd);
 }
 
-int console_start(struct console *console, struct serial *serial)
+int console_start(struct console *console, struct console_device *device)
 {
-    console->serial = serial;
+    console->device = device;
+    if (console->resized.source.added)
+        tell_size(console);
     switch (console->kind) {
     case CONSOLE_STDIO:
         return start_stdio(console);
@@ -469,7 +431,12 @@ int console_start(struct console *console, struct serial *serial)
 
 void console_drain(struct console *console, int abort_fd)
 {
-    while (console->serial && serial_output_waiting(console->serial)) {
+    struct console_device *device = console->device;
+
+    if (!device)
+        return;
+    device->output_ready(device); /* what the loop was not told of any more */
+    while (device->output_waiting(device)) {
         struct pollfd fds[] = {
             {.fd = console->out.fd, .events = POLLOUT},
             {.fd = abort_fd, .events = POLLIN},
@@ -480,6 +447,6 @@ void console_drain(struct console *console, int abort_fd)
             continue;
         if (n <= 0 || fds[1].revents)
             return;
-        serial_output_ready(console->serial);
+        device->output_ready(device);
     }
 }

@@ -1,18 +1,22 @@
 /*
- * The host's end of the serial console: standard input and output, a file, a Unix socket that one
- * client at a time connects to, or nothing.
+ * The host's end of a console: standard input and output, a file, a Unix socket that one client at
+ * a time connects to, or nothing.
  *
- * Output comes on vCPU threads and is written at once where the host takes it; what stalls waits
- * in the serial device until the loop sees room. Input is read only as the device takes it.
+ * Output comes on vCPU threads or the loop's and is written at once where the host takes it; what
+ * stalls waits in the device until the loop sees room. Input is read only as the device takes it.
+ * What the device is (console_device.h), a console does not know.
  */
 #ifndef OSVM_VMM_CONSOLE_H
 #define OSVM_VMM_CONSOLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "config.h"
-#include "guest/board/serial.h"
 
 struct console;
 
@@ -22,16 +26,41 @@ struct console_user {
     void (*status)(struct console_user *user, char *buf, size_t len); /* Ctrl-A c */
 };
 
+/* The device's side, which may take locks of its own. Called on the loop's thread. */
+struct console_device {
+    /* Offer input. Returns how many bytes were taken; after fewer than len, console_input_wanted()
+     * is called when there is room. */
+    size_t (*input)(struct console_device *device, const uint8_t *bytes, size_t len);
+    /* The host can take output again: send what waits. */
+    void (*output_ready)(struct console_device *device);
+    /* Whether output waits for the host. */
+    bool (*output_waiting)(struct console_device *device);
+    /* The terminal's size in characters. NULL where console_follow_size() is not called. */
+    void (*resize)(struct console_device *device, uint16_t cols, uint16_t rows);
+};
+
+/* All borrowed for the console's life. */
+struct console_options {
+    enum console_kind kind;
+    const char *name; /* for messages: "console" */
+    const char *path; /* the file or socket; NULL for the other kinds */
+};
+
 /**
  * Open the console's host end. The terminal, if it is one, is not touched yet.
  *
- * @path         the file or socket, borrowed; NULL for the other kinds
  * @ret_console  freed by console_destroy()
  * Returns 0 or a negative errno with the reason in err.
  */
-int console_create(enum console_kind kind, const char *path, struct loop *loop,
-                   const struct log *log, struct console_user *user, struct console **ret_console,
-                   struct error *err);
+int console_create(const struct console_options *options, struct loop *loop, const struct log *log,
+                   struct console_user *user, struct console **ret_console, struct error *err);
+
+/**
+ * Where it is a terminal, tell the device of its size, at the start and after each SIGWINCH, which
+ * is blocked in the calling thread from here on. Before other threads are made.
+ * Returns 0 or a negative errno with the reason in err.
+ */
+int console_follow_size(struct console *console, struct error *err);
 
 /*
  * Give the terminal back as it was, remove the socket, and a new file where the console was never
@@ -39,14 +68,20 @@ int console_create(enum console_kind kind, const char *path, struct loop *loop,
  */
 void console_destroy(struct console *console);
 
-/* What the serial device is told to write to. */
-struct serial_host *console_serial_host(struct console *console);
-
 /**
- * Begin: connect it with the device, put the terminal into raw mode, read input.
+ * Begin: connect it with the device (borrowed), put the terminal into raw mode, read input.
  * Returns 0 or a negative errno. The loop's thread.
  */
-int console_start(struct console *console, struct serial *serial);
+int console_start(struct console *console, struct console_device *device);
+
+/* For the device, on any thread, with its lock held or not. */
+
+/* Take up to len bytes (at least 1). Returns how many were taken. After 0, and only then, the
+ * device is told when there is room (output_ready). */
+size_t console_write(struct console *console, const uint8_t *bytes, size_t len);
+
+/* The device has room for input after it took less than was offered. */
+void console_input_wanted(struct console *console);
 
 /**
  * After the vCPUs have stopped: wait until the host has taken the guest's last words, but no

@@ -47,6 +47,7 @@ struct devices {
     struct slot slots[MAX_DEVICES];
     struct acpi_mmio_device mmio_devices[MAX_DEVICES];
     unsigned count;
+    struct virtio_device *console, *balloon; /* of those in the slots, or NULL */
 };
 
 static struct virtio_env device_env(const struct devices *devices)
@@ -260,7 +261,10 @@ static int add_balloon(struct devices *devices, const struct config_balloon *bal
     if (!slot)
         return -E2BIG;
     r = virtio_balloon_create(&env, slot->name, &options, &slot->device, err);
-    return r < 0 ? error_prefix(err, r, "--balloon") : connect_slot(devices, slot, err);
+    if (r < 0)
+        return error_prefix(err, r, "--balloon");
+    devices->balloon = slot->device;
+    return connect_slot(devices, slot, err);
 }
 
 static int add_share(struct devices *devices, const struct config_share *share, unsigned number,
@@ -280,6 +284,21 @@ static int add_share(struct devices *devices, const struct config_share *share, 
     r = virtio_fs_create(&env, slot->name, &options, &slot->device, err);
     if (r < 0)
         return error_prefix(err, r, "--share %s=%s", share->tag, share->path);
+    return connect_slot(devices, slot, err);
+}
+
+static int add_console(struct devices *devices, struct error *err)
+{
+    struct virtio_env env = device_env(devices);
+    struct slot *slot = next_slot(devices, "console", 0, err);
+    int r;
+
+    if (!slot)
+        return -E2BIG;
+    r = virtio_console_create(&env, slot->name, devices->host.console, &slot->device, err);
+    if (r < 0)
+        return error_prefix(err, r, "--virtio-console");
+    devices->console = slot->device;
     return connect_slot(devices, slot, err);
 }
 
@@ -316,6 +335,8 @@ static int add_all(struct devices *devices, const struct device_config *config, 
         r = add_rng(devices, err);
     if (r == 0 && config->balloon.wanted)
         r = add_balloon(devices, &config->balloon, err);
+    if (r == 0 && devices->host.console)
+        r = add_console(devices, err);
     return r;
 }
 
@@ -359,6 +380,16 @@ void devices_destroy(struct devices *devices)
     if (devices->pci_ready)
         pci_host_destroy(&devices->pci_host);
     free(devices);
+}
+
+struct virtio_device *devices_console(const struct devices *devices)
+{
+    return devices->console;
+}
+
+struct virtio_device *devices_balloon(const struct devices *devices)
+{
+    return devices->balloon;
 }
 
 void devices_describe(const struct devices *devices, struct acpi_options *acpi)

@@ -10,6 +10,7 @@
 #include "guest/bus.h"
 #include "guest/memory.h"
 #include "guest/vm.h"
+#include "virtio/console.h"
 
 struct devices;
 
@@ -19,7 +20,8 @@ struct devices_host {
     struct guest_memory *mem;
     struct vm *vm;
     struct bus *ports, *mmio;
-    struct bus_range *reset_register; /* shares its ports with PCI's */
+    struct bus_range *reset_register;    /* shares its ports with PCI's */
+    struct virtio_console_host *console; /* NULL: no such device */
     const struct log *log;
 };
 
@@ -32,6 +34,12 @@ struct devices_host {
 int devices_create(const struct config *config, const struct devices_host *host,
                    struct devices **ret_devices, struct error *err);
 void devices_destroy(struct devices *devices);
+
+/* The virtio console, for the functions of virtio/console.h; NULL where there is none. */
+struct virtio_device *devices_console(const struct devices *devices);
+
+/* The balloon, for the functions of virtio/balloon.h; NULL where there is none. */
+struct virtio_device *devices_balloon(const struct devices *devices);
 
 /* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
 void devices_describe(const struct devices *devices, struct acpi_options *acpi);

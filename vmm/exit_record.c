@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/util.h"
+#include "virtio/balloon.h"
 
 /* Microseconds from the start of the process to each stage that was reached. */
 static json_t *stages_json(const struct stages *stages)
@@ -86,6 +87,33 @@ static json_t *memory_json(const struct machine *machine)
     return object;
 }
 
+/* What the guest told of its memory is its own word. */
+static json_t *balloon_json(struct virtio_device *balloon)
+{
+    static const struct {
+        const char *name;
+        enum virtio_balloon_stat tag;
+    } told[] = {
+        {"guest-total-bytes", VIRTIO_BALLOON_STAT_TOTAL},
+        {"guest-free-bytes", VIRTIO_BALLOON_STAT_FREE},
+        {"guest-available-bytes", VIRTIO_BALLOON_STAT_AVAILABLE},
+        {"guest-caches-bytes", VIRTIO_BALLOON_STAT_CACHES},
+    };
+    struct virtio_balloon_info info;
+    json_t *object = json_object();
+
+    virtio_balloon_get_info(balloon, &info);
+    json_object_set_new(object, "target-bytes", json_integer((json_int_t)info.target_bytes));
+    json_object_set_new(object, "actual-bytes", json_integer((json_int_t)info.actual_bytes));
+    json_object_set_new(object, "given-back-bytes", json_integer((json_int_t)info.discarded_bytes));
+    for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
+        if (info.stats_known & UINT32_C(1) << told[i].tag)
+            json_object_set_new(object, told[i].name,
+                                json_integer((json_int_t)info.stats[told[i].tag]));
+    }
+    return object;
+}
+
 int exit_record_open(const char *path, int *ret_fd, struct error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
@@ -116,6 +144,8 @@ static json_t *record_json(const struct machine_end *end, const struct stages *s
     if (machine) {
         json_object_set_new(root, "exits", exits_json(machine));
         json_object_set_new(root, "memory", memory_json(machine));
+        if (machine->devices && devices_balloon(machine->devices))
+            json_object_set_new(root, "balloon", balloon_json(devices_balloon(machine->devices)));
     }
     return root;
 }

@@ -233,7 +233,8 @@ static int create_interrupting_devices(struct machine *machine, struct error *er
         irq_line_destroy(&timer_irq);
         return error_set_errno(err, r, "cannot make the serial port's and the timer's interrupts");
     }
-    serial_init(&machine->serial, PORT_SERIAL, serial_irq, console_serial_host(machine->console));
+    console_serial_init(&machine->serial_end, machine->console, &machine->serial);
+    serial_init(&machine->serial, PORT_SERIAL, serial_irq, &machine->serial_end.host);
     return 0;
 }
 
@@ -256,6 +257,25 @@ static int create_board(struct machine *machine, struct error *err)
     return add_ports(machine, err);
 }
 
+static int create_consoles(struct machine *machine, struct error *err)
+{
+    const struct config *config = machine->config;
+    const struct console_options serial = {config->console, "console", config->console_path};
+    const struct console_options virtio = {config->virtio_console, "virtio console",
+                                           config->virtio_console_path};
+    int r = console_create(&serial, machine->loop, machine->log, &machine->user, &machine->console,
+                           err);
+
+    if (r < 0 || virtio.kind == CONSOLE_NONE)
+        return r;
+    r = console_create(&virtio, machine->loop, machine->log, &machine->user,
+                       &machine->virtio_console, err);
+    if (r < 0)
+        return r;
+    console_virtio_init(&machine->virtio_end, machine->virtio_console);
+    return console_follow_size(machine->virtio_console, err);
+}
+
 static int create_devices(struct machine *machine, struct error *err)
 {
     struct devices_host host = {
@@ -265,10 +285,14 @@ static int create_devices(struct machine *machine, struct error *err)
         .ports = &machine->ports,
         .mmio = &machine->mmio,
         .reset_register = &machine->reset.range,
+        .console = machine->virtio_console ? &machine->virtio_end.host : NULL,
         .log = machine->log,
     };
+    int r = devices_create(machine->config, &host, &machine->devices, err);
 
-    return devices_create(machine->config, &host, &machine->devices, err);
+    if (r == 0)
+        machine->virtio_end.virtio = devices_console(machine->devices);
+    return r;
 }
 
 static int create_vcpus(struct machine *machine, struct error *err)
@@ -325,8 +349,7 @@ int machine_create(struct machine *machine, const struct config *config, const s
     if (r == 0)
         r = vm_create(&machine->vm, &machine->kvm, machine->mem, err);
     if (r == 0)
-        r = console_create(config->console, config->console_path, machine->loop, log,
-                           &machine->user, &machine->console, err);
+        r = create_consoles(machine, err);
     if (r == 0)
         r = create_board(machine, err);
     if (r == 0)
@@ -341,6 +364,7 @@ int machine_create(struct machine *machine, const struct config *config, const s
 void machine_destroy(struct machine *machine)
 {
     console_destroy(machine->console);
+    console_destroy(machine->virtio_console);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_destroy(&machine->vcpus[i]);
     free(machine->vcpus);
@@ -393,8 +417,10 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
 
 static int start(struct machine *machine, struct error *err)
 {
-    int r = console_start(machine->console, &machine->serial);
+    int r = console_start(machine->console, &machine->serial_end.device);
 
+    if (r == 0 && machine->virtio_console)
+        r = console_start(machine->virtio_console, &machine->virtio_end.device);
     if (r < 0)
         return error_set_errno(err, r, "cannot start the console");
     for (unsigned i = 0; i < machine->vcpu_count; i++) {
@@ -416,6 +442,25 @@ static void stop(struct machine *machine)
         vcpu_join(&machine->vcpus[i]);
 }
 
+/* Where the guest ended by itself, what it said last is still to be read. */
+static void drain_consoles(struct machine *machine)
+{
+    int abort_fd = machine->signals.source.fd;
+    uint64_t lost;
+
+    if (machine->end.reason != MACHINE_SIGNAL && machine->end.reason != MACHINE_CONSOLE) {
+        console_drain(machine->console, abort_fd);
+        if (machine->virtio_console)
+            console_drain(machine->virtio_console, abort_fd);
+    }
+    lost = serial_lost(&machine->serial);
+    if (lost)
+        log_warning(machine->log,
+                    "the guest sent %" PRIu64 " bytes faster than the console took "
+                    "them; they are lost",
+                    lost);
+}
+
 static void note_guest_stages(struct machine *machine)
 {
     uint64_t *reached = machine->stages->reached_ns;
@@ -433,7 +478,6 @@ static void note_guest_stages(struct machine *machine)
 
 int machine_run(struct machine *machine, struct error *err)
 {
-    uint64_t lost;
     int r = start(machine, err);
 
     if (r == 0) {
@@ -444,13 +488,6 @@ int machine_run(struct machine *machine, struct error *err)
     stop(machine);
     stages_reach(machine->stages, STAGE_ENDED);
     note_guest_stages(machine);
-    if (machine->end.reason != MACHINE_SIGNAL && machine->end.reason != MACHINE_CONSOLE)
-        console_drain(machine->console, machine->signals.source.fd);
-    lost = serial_lost(&machine->serial);
-    if (lost)
-        log_warning(machine->log,
-                    "the guest sent %" PRIu64 " bytes faster than the console took "
-                    "them; they are lost",
-                    lost);
+    drain_consoles(machine);
     return r;
 }

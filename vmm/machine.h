@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "config.h"
 #include "console.h"
+#include "console_device.h"
 #include "devices.h"
 #include "guest/board/osvm_port.h"
 #include "guest/board/pit.h"
@@ -72,6 +73,9 @@ struct machine {
     bool board_ready;
 
     struct console *console;
+    struct console_serial serial_end;
+    struct console *virtio_console; /* NULL: there is none */
+    struct console_virtio virtio_end;
     struct devices *devices;
     char *cmdline; /* the kernel's */
     struct vcpu *vcpus;

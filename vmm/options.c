@@ -202,7 +202,8 @@ static int set_transport(struct config *config, const char *value, struct error 
     return device_config_set_transport(&config->devices, value, err);
 }
 
-static int set_console(struct config *config, const char *value, struct error *err)
+/* stdio, none, file=PATH or socket=PATH. */
+static int set_where(enum console_kind *kind, char **path, const char *value, struct error *err)
 {
     static const struct {
         const char *word;
@@ -221,10 +222,32 @@ static int set_console(struct config *config, const char *value, struct error *e
         if (kinds[i].has_path ? strncmp(value, kinds[i].word, len) != 0
                               : strcmp(value, kinds[i].word) != 0)
             continue;
-        config->console = kinds[i].kind;
-        return kinds[i].has_path ? set_path(&config->console_path, value + len, err) : 0;
+        *kind = kinds[i].kind;
+        free(take_ptr(*path));
+        return kinds[i].has_path ? set_path(path, value + len, err) : 0;
     }
     return error_set(err, -EINVAL, "'%s' is none of stdio, none, file=PATH and socket=PATH", value);
+}
+
+static int set_console(struct config *config, const char *value, struct error *err)
+{
+    return set_where(&config->console, &config->console_path, value, err);
+}
+
+static int set_virtio_console(struct config *config, const char *value, struct error *err)
+{
+    return set_where(&config->virtio_console, &config->virtio_console_path, value, err);
+}
+
+/* Once all options are known. */
+static int check_consoles(const struct config *config, struct error *err)
+{
+    if (config->console == CONSOLE_STDIO && config->virtio_console == CONSOLE_STDIO)
+        return error_set(
+            err, -EINVAL,
+            "--virtio-console stdio: the serial console has standard input and output; "
+            "say --console none (or file=, socket=) too");
+    return 0;
 }
 
 static int set_exit_record(struct config *config, const char *value, struct error *err)
@@ -302,6 +325,9 @@ static const struct option table[] = {
     {"console", OPTION_VALUE, "WHERE", false, set_console, NULL, "Console and messages",
      "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"
      "the status), file=PATH, socket=PATH (a Unix socket), or none"},
+    {"virtio-console", OPTION_VALUE, "WHERE", false, set_virtio_console, NULL, NULL,
+     "a second console (Linux: hvc0), which is faster and knows its\n"
+     "window's size; WHERE as above, none being the default"},
     {"log", OPTION_VALUE, "FILE", false, set_log, NULL, NULL,
      "append messages to FILE, not to standard error"},
     {"log-level", OPTION_VALUE, "LEVEL", false, set_log_level, NULL, NULL,
@@ -435,8 +461,10 @@ int options_parse(int argc, char *const argv[], struct config *config,
         if (r < 0)
             return error_prefix(err, r, "--%s", given.option->name);
     }
-    *ret_action = action;
-    return 0;
+    r = action == OPTIONS_RUN ? check_consoles(config, err) : 0;
+    if (r == 0)
+        *ret_action = action;
+    return r;
 }
 
 void options_print_help(void)

@@ -33,6 +33,9 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
            machine->kvm.max_vcpus);
     printf("console:  %s%s\n", consoles[config->console],
            config->console_path ? config->console_path : "");
+    if (config->virtio_console != CONSOLE_NONE)
+        printf("virtio console: %s%s\n", consoles[config->virtio_console],
+               config->virtio_console_path ? config->virtio_console_path : "");
     if (config->debug_exit_port != CONFIG_NO_PORT)
         printf("debug exit: port 0x%x\n", (unsigned)config->debug_exit_port);
     if (config->exit_record)

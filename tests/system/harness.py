@@ -1,6 +1,8 @@
 """What the rows share: running osvm-vmm, the guests, and looking at what is left behind."""
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import selectors
@@ -43,6 +45,27 @@ def await_condition(condition, what, limit=LIMIT_S):
     while not condition():
         check(time.monotonic() < end, f"in {limit} s not: {what}")
         time.sleep(0.005)
+
+
+_numbers = itertools.count()
+
+
+@contextlib.contextmanager
+def in_netns(command):
+    """A network namespace of its own, where a shell command was run: the words to put before a
+    command that is to run there."""
+    name = f"osvm-system-{os.getpid()}-{next(_numbers)}"
+    inside = ["ip", "netns", "exec", name]
+    try:
+        subprocess.run(["ip", "netns", "add", name], check=True, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        raise Skipped("no network namespace can be made here") from None
+    try:
+        if subprocess.run([*inside, "sh", "-c", command], check=False).returncode != 0:
+            raise Skipped("no tap can be made here")
+        yield inside
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
 
 
 @dataclasses.dataclass

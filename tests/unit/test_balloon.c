@@ -369,6 +369,35 @@ static void test_stats(void **state)
     driver_destroy(&driver);
 }
 
+/* As Linux does it: the buffer is there, and was told of, before DRIVER_OK. */
+static void test_stats_before_the_start(void **state)
+{
+    struct virtio_balloon_options options = {.stats_interval_s = 1};
+    struct virtio_device *device = NULL;
+    struct virtio_balloon_info info;
+    struct driver driver;
+    uint64_t gpa;
+
+    (void)state;
+    driver_create(&driver, MEMORY_SIZE);
+    assert_int_equal(virtio_balloon_create(&driver.env, "balloon0", &options, &device, NULL), 0);
+    driver_connect(&driver, device);
+    assert_true(driver_negotiate(&driver, FEATURES & ~VIRTIO_BALLOON_F_PAGE_REPORTING));
+    for (unsigned i = 0; i < device->queue_count; i++)
+        driver_set_queue(&driver, i, device->queue_size);
+    gpa = driver_alloc(&driver, 64, 8);
+    put_stat(&driver, gpa, VIRTIO_BALLOON_STAT_FREE, 99);
+    driver_add(&driver, STATS, &(struct driver_buffer){gpa, 10, false}, 1);
+    driver_notify(&driver, STATS);
+    driver_set_ok(&driver);
+    driver_run(&driver, 10 * NS_PER_MS);
+    virtio_balloon_get_info(device, &info);
+    assert_int_equal(info.stats_known, 1 << VIRTIO_BALLOON_STAT_FREE);
+    assert_int_equal(info.stats[VIRTIO_BALLOON_STAT_FREE], 99);
+    assert_true(driver_wait_used(&driver, STATS, 1)); /* it is asked for the next */
+    driver_destroy(&driver);
+}
+
 struct broken_row {
     const char *name;
     unsigned queue;
@@ -436,6 +465,7 @@ int main(void)
     unit_add(&unit, "the target", test_target, NULL);
     unit_add(&unit, "a target larger than memory", test_too_large, NULL);
     unit_add(&unit, "statistics", test_stats, NULL);
+    unit_add(&unit, "statistics given before the start", test_stats_before_the_start, NULL);
     unit_add_rows(&unit, broken, test_broken);
     unit_add(&unit, "memory given back", test_discard, NULL);
     return unit_run(&unit, "balloon");

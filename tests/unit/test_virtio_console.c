@@ -144,6 +144,27 @@ static void test_output_stalls(struct fixture *f)
     virtio_console_output_ready(f->driver.device); /* with nothing to send */
 }
 
+static void test_output_is_waited_for(struct fixture *f)
+{
+    struct virtio_device *device = f->driver.device;
+
+    assert_false(virtio_console_output_waiting(device)); /* nobody is there */
+    start(f);
+    assert_false(virtio_console_output_waiting(device));
+    fill(f, 100);
+    /* In the ring, and the notification not yet heard: it waits as well. */
+    driver_add(&f->driver, TX, &(struct driver_buffer){f->gpa, 100, false}, 1);
+    assert_true(virtio_console_output_waiting(device));
+    f->room = 60;
+    virtio_console_output_ready(device);
+    assert_int_equal(f->sunk, 60);
+    assert_true(virtio_console_output_waiting(device));
+    f->room = 1000;
+    virtio_console_output_ready(device);
+    assert_true(sink_is_right(f, 100));
+    assert_false(virtio_console_output_waiting(device));
+}
+
 static void test_output_takes_turns(struct fixture *f)
 {
     start(f);
@@ -317,6 +338,7 @@ static void run_row(void **state)
 static const struct row rows[] = {
     {"output", test_output},
     {"output waits for a host that stalls", test_output_stalls},
+    {"output that is not taken is known to wait", test_output_is_waited_for},
     {"output takes turns", test_output_takes_turns},
     {"a reset drops what the host did not take", test_reset_while_stalled},
     {"a reset does not wake the host", test_stalled_over_reset},

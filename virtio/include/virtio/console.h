@@ -49,6 +49,9 @@ size_t virtio_console_input(struct virtio_device *device, const uint8_t *bytes, 
 /* The host can take output again. */
 void virtio_console_output_ready(struct virtio_device *device);
 
+/* Whether the driver has given output that the host has not taken. */
+bool virtio_console_output_waiting(struct virtio_device *device);
+
 /* The window has another size, in characters. */
 void virtio_console_resize(struct virtio_device *device, uint16_t cols, uint16_t rows);
 
