@@ -98,6 +98,14 @@ void vm_destroy(struct vm *vm)
 
 int vm_irq_connect(struct vm *vm, uint32_t gsi, struct irq_line *ret_line)
 {
+    if (gsi >= IRQ_COUNT)
+        return -EINVAL;
+    *ret_line = (struct irq_line){.fd = vm->fd, .gsi = gsi, .is_pin = true};
+    return 0;
+}
+
+static int connect_irqfd(struct vm *vm, uint32_t gsi, struct irq_line *ret_line)
+{
     struct kvm_irqfd irqfd = {.gsi = gsi};
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
@@ -175,7 +183,7 @@ int vm_msi_connect(struct vm *vm, struct irq_line *ret_line)
     int r = vm->msi_count < VM_MAX_MSIS ? grow_routes(vm) : -ENOSPC;
 
     if (r == 0)
-        r = vm_irq_connect(vm, IRQ_COUNT + vm->msi_count, ret_line);
+        r = connect_irqfd(vm, IRQ_COUNT + vm->msi_count, ret_line);
     if (r == 0)
         vm->msi_count++;
     return r;

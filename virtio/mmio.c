@@ -83,6 +83,32 @@ static int queue_field(uint64_t offset)
     }
 }
 
+/*
+ * An acknowledgement of a queue's interrupt alone, as nearly all are, does not stop the guest: it
+ * is an ioeventfd's count, which is taken in before anything else is done with the status. The lock
+ * is held.
+ */
+static void take_in_acks(struct virtio_mmio *mmio)
+{
+    uint64_t count;
+
+    if (mmio->ack_fd >= 0 && (mmio->interrupt_status & INTERRUPT_QUEUE) &&
+        read(mmio->ack_fd, &count, sizeof(count)) == sizeof(count))
+        mmio->interrupt_status &= ~(uint32_t)INTERRUPT_QUEUE;
+}
+
+/* Take back these causes. Returns those that are left. */
+static uint32_t acknowledge(struct virtio_mmio *mmio, uint32_t causes)
+{
+    uint32_t left;
+
+    pthread_mutex_lock(&mmio->interrupt_lock);
+    take_in_acks(mmio);
+    left = mmio->interrupt_status &= ~causes;
+    pthread_mutex_unlock(&mmio->interrupt_lock);
+    return left;
+}
+
 static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
 {
     struct virtio_device *device = mmio->device;
@@ -101,7 +127,7 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
         select = get(&mmio->features_select);
         return select < 2 ? (uint32_t)(virtio_device_features(device) >> (32 * select)) : 0;
     case REG_INTERRUPT_STATUS:
-        return get(&mmio->interrupt_status);
+        return acknowledge(mmio, 0);
     case REG_STATUS:
         return virtio_device_status(device);
     case REG_CONFIG_GENERATION:
@@ -120,7 +146,7 @@ static void write_status(struct virtio_mmio *mmio, uint32_t value)
 {
     virtio_device_set_status(mmio->device, (uint8_t)value);
     if ((uint8_t)value == 0) /* 4.2.2.1: a reset clears all interrupts */
-        set(&mmio->interrupt_status, 0);
+        acknowledge(mmio, UINT32_MAX);
 }
 
 static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
@@ -144,8 +170,8 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
     case REG_QUEUE_NOTIFY: /* by a value that no ioeventfd matches, or without them */
         virtio_device_notify(device, value);
         break;
-    case REG_INTERRUPT_ACK:
-        __atomic_fetch_and(&mmio->interrupt_status, ~value, __ATOMIC_RELAXED);
+    case REG_INTERRUPT_ACK: /* of the configuration's too, or without ioeventfds */
+        acknowledge(mmio, value);
         break;
     case REG_STATUS:
         write_status(mmio, value);
@@ -189,9 +215,14 @@ static void mmio_write(struct bus_range *range, uint64_t offset, const void *dat
 
 static const struct bus_ops mmio_ops = {.read = mmio_read, .write = mmio_write};
 
+/* What was acknowledged up to here is not this one. A driver that acknowledges an earlier one from
+ * here on looks at the queues after that, and they show already what this one is for. */
 static void raise_interrupt(struct virtio_mmio *mmio, uint32_t cause)
 {
-    __atomic_fetch_or(&mmio->interrupt_status, cause, __ATOMIC_SEQ_CST);
+    pthread_mutex_lock(&mmio->interrupt_lock);
+    take_in_acks(mmio);
+    mmio->interrupt_status |= cause;
+    pthread_mutex_unlock(&mmio->interrupt_lock);
     irq_line_pulse(&mmio->irq);
 }
 
@@ -236,24 +267,38 @@ static int add_notifier(struct virtio_mmio *mmio, unsigned queue, struct vm *vm)
     return loop_add(mmio->loop, &notifier->source);
 }
 
+static int add_acks(struct virtio_mmio *mmio, struct vm *vm)
+{
+    int fd = vm_notify_on_write(vm, mmio->range.base + REG_INTERRUPT_ACK, 4, INTERRUPT_QUEUE);
+
+    if (fd < 0)
+        return fd;
+    mmio->ack_fd = fd;
+    return 0;
+}
+
 int virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device, uint64_t base,
                      struct irq_line irq, struct vm *vm, struct loop *loop)
 {
+    int r = 0;
+
     *mmio = (struct virtio_mmio){
         .range = {.base = base, .size = VIRTIO_MMIO_SIZE, .ops = &mmio_ops, .name = device->name},
         .device = device,
         .irq = {.fd = -1},
         .loop = loop,
+        .ack_fd = -1,
     };
+    pthread_mutex_init(&mmio->interrupt_lock, NULL);
     for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
         mmio->notifiers[i].source.fd = -1;
-    for (unsigned i = 0; vm && i < device->queue_count; i++) {
-        int r = add_notifier(mmio, i, vm);
-
-        if (r < 0) {
-            virtio_mmio_destroy(mmio);
-            return r;
-        }
+    for (unsigned i = 0; vm && r == 0 && i < device->queue_count; i++)
+        r = add_notifier(mmio, i, vm);
+    if (vm && r == 0)
+        r = add_acks(mmio, vm);
+    if (r < 0) {
+        virtio_mmio_destroy(mmio);
+        return r;
     }
     mmio->irq = irq;
     virtio_device_connect(device, &transport_ops, mmio);
@@ -268,5 +313,7 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
         loop_remove(mmio->loop, source);
         close_fd(take_fd(&source->fd));
     }
+    close_fd(take_fd(&mmio->ack_fd));
     irq_line_destroy(&mmio->irq);
+    pthread_mutex_destroy(&mmio->interrupt_lock);
 }

@@ -139,13 +139,19 @@ static void bar_write(struct pci_function *function, uint64_t offset, const void
 
 /* ---- Doorbells. ---- */
 
-/* Where a queue's notifications go by ioeventfd now: nowhere before DRIVER_OK, so that a start
- * costs nothing and a driver that looks for the BAR's size does not move them about. */
+/*
+ * Where a queue's notifications go by ioeventfd now: nowhere before the first DRIVER_OK, so that a
+ * driver that looks for the BAR's size does not move them about. They stay where they are over a
+ * reset, because KVM waits for a grace period, milliseconds long, to take one away; a device that
+ * is not active does not listen to them.
+ */
 static uint64_t doorbell(const struct virtio_pci *pci, unsigned queue)
 {
-    if (!pci->driver_ok || pci->bar_base == PCI_BAR_UNMAPPED)
+    uint64_t place = pci->bar_base + VIRTIO_PCI_NOTIFY + (uint64_t)queue * NOTIFY_MULTIPLIER;
+
+    if (pci->bar_base == PCI_BAR_UNMAPPED)
         return PCI_BAR_UNMAPPED;
-    return pci->bar_base + VIRTIO_PCI_NOTIFY + (uint64_t)queue * NOTIFY_MULTIPLIER;
+    return pci->driver_ok || pci->notifiers[queue].attached == place ? place : PCI_BAR_UNMAPPED;
 }
 
 /* Where KVM takes no ioeventfd, the writes come to bar_write(). */

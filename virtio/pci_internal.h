@@ -47,7 +47,7 @@ void virtio_pci_pba_read(struct virtio_pci *pci, uint64_t offset, void *data, un
 
 /* ---- pci.c ---- */
 
-/* The status register was written: attach the doorbells, or detach them. */
+/* The status register was written: attach the doorbells, if the driver is ready. */
 void virtio_pci_status_changed(struct virtio_pci *pci);
 
 #endif

@@ -289,6 +289,38 @@ static void test_interrupt(void **state)
     destroy(f);
 }
 
+/* Acknowledgements that come by the eventfd count from when they came. */
+static void test_interrupt_ack_by_eventfd(void **state)
+{
+    struct fixture *f = build();
+    const uint64_t one = 1;
+
+    (void)state;
+    f->mmio.ack_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    start(f);
+    add_chain(f, 0x8000, 1);
+    set(f, QUEUE_NOTIFY, 0);
+    assert_int_equal(get(f, INTERRUPT_STATUS), 1);
+    assert_int_equal(write(f->mmio.ack_fd, &one, sizeof(one)), sizeof(one));
+    assert_int_equal(get(f, INTERRUPT_STATUS), 0);
+    add_chain(f, 0x8000, 2);
+    set(f, QUEUE_NOTIFY, 0);
+    /* One is acknowledged, and the next comes before anybody looks. */
+    assert_int_equal(write(f->mmio.ack_fd, &one, sizeof(one)), sizeof(one));
+    add_chain(f, 0x8000, 3);
+    set(f, QUEUE_NOTIFY, 0);
+    assert_int_equal(get(f, INTERRUPT_STATUS), 1);
+    assert_int_equal(pulses(f), 3);
+    /* Of a device that was reset nothing is left to acknowledge. */
+    assert_int_equal(write(f->mmio.ack_fd, &one, sizeof(one)), sizeof(one));
+    set(f, STATUS, 0);
+    start(f);
+    add_chain(f, 0x8000, 1);
+    set(f, QUEUE_NOTIFY, 0);
+    assert_int_equal(get(f, INTERRUPT_STATUS), 1);
+    destroy(f);
+}
+
 static void test_notify_out_of_place(void **state)
 {
     struct fixture *f = build();
@@ -411,6 +443,7 @@ int main(void)
     unit_add(&unit, "a reset forgets all", test_reset_forgets, NULL);
     unit_add(&unit, "queue registers", test_queue_registers, NULL);
     unit_add(&unit, "interrupt and acknowledge", test_interrupt, NULL);
+    unit_add(&unit, "acknowledged by an eventfd", test_interrupt_ack_by_eventfd, NULL);
     unit_add(&unit, "notifications out of place", test_notify_out_of_place, NULL);
     unit_add(&unit, "nonsense in a ring", test_nonsense_needs_reset, NULL);
     unit_add(&unit, "a queue of no possible size", test_bad_queue_needs_reset, NULL);

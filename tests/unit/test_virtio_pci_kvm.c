@@ -2,6 +2,7 @@
 #include "virtio_pci_fixture.h"
 
 #include <linux/kvm.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -173,8 +174,15 @@ static void test_kvm_doorbell(void **state)
     assert_false(guest_writes(f, vcpu, run, 0xca000000 + VIRTIO_PCI_NOTIFY));
     assert_true(guest_writes(f, vcpu, run, 0xc8000000 + VIRTIO_PCI_NOTIFY));
     assert_int_equal(rings(f, 0), 1);
+    /* They stay there over a reset, which nobody hears; and go once the BAR moves without a driver.
+     */
     set_common(f, STATUS, 0);
+    assert_false(guest_writes(f, vcpu, run, 0xca000000 + VIRTIO_PCI_NOTIFY));
+    f->pci.notifiers[0].source.callback(&f->pci.notifiers[0].source, EPOLLIN);
+    assert_int_equal(rings(f, 0) + f->probe.notifications, 0);
+    set_config(f, PCI_BASE_ADDRESS_0, 4, 0xc8000000);
     assert_true(guest_writes(f, vcpu, run, 0xca000000 + VIRTIO_PCI_NOTIFY));
+    assert_true(guest_writes(f, vcpu, run, 0xc8000000 + VIRTIO_PCI_NOTIFY));
     assert_int_equal(rings(f, 0) + f->probe.notifications, 0);
     munmap(run, f->kvm.run_size);
     close(vcpu);

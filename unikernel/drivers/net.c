@@ -95,12 +95,18 @@ static void *tx_buffer(struct net *net)
             net->tx_free[net->tx_free_count++] = done;
         if (net->tx_free_count > 0)
             return net->tx_free[--net->tx_free_count];
+        net_kick(net);
         if (!virtio_queue_wait(tx(net), TIME_LIMIT_US))
             return NULL;
     }
 }
 
-bool net_send(struct net *net, const struct net_header *header, const void *frame, uint32_t length)
+void net_kick(struct net *net)
+{
+    virtio_queue_kick(tx(net));
+}
+
+bool net_queue(struct net *net, const struct net_header *header, const void *frame, uint32_t length)
 {
     static const struct net_header plain;
     struct virtio_buffer b;
@@ -118,8 +124,15 @@ bool net_send(struct net *net, const struct net_header *header, const void *fram
         net->tx_free[net->tx_free_count++] = buffer;
         return false;
     }
-    virtio_queue_kick(tx(net));
     return true;
+}
+
+bool net_send(struct net *net, const struct net_header *header, const void *frame, uint32_t length)
+{
+    bool queued = net_queue(net, header, frame, length);
+
+    net_kick(net);
+    return queued;
 }
 
 /* Copy what is in a buffer behind `skip` bytes. Returns how much of `size` is taken then. */

@@ -57,6 +57,17 @@ uint8_t virtio_status(const struct virtio_dev *dev)
     return dev->transport->status(dev);
 }
 
+bool virtio_is_broken(struct virtio_dev *dev)
+{
+    uint32_t said = virtio_config_interrupts(dev);
+
+    if (!dev->interrupts || said != dev->status_seen) {
+        dev->status_seen = said;
+        dev->broken = virtio_status(dev) & VIRTIO_STATUS_NEEDS_RESET;
+    }
+    return dev->broken;
+}
+
 static void add_status(const struct virtio_dev *dev, uint8_t bits)
 {
     dev->transport->set_status(dev, virtio_status(dev) | bits);
@@ -89,6 +100,7 @@ void virtio_stop(struct virtio_dev *dev)
     virtio_vectors_release(dev);
     free_queues(dev);
     dev->features = 0;
+    dev->broken = false;
 }
 
 bool virtio_begin(struct virtio_dev *dev, uint64_t wanted)

@@ -109,8 +109,7 @@ static bool interrupts_on(struct virtio_dev *dev)
 {
     if (dev->gsi == UINT32_MAX)
         return false;
-    dev->vector = virtio_line_take(dev, 0);
-    return dev->vector != 0;
+    return virtio_line_take(dev, 0);
 }
 
 static RING0_CODE uint32_t interrupt_cause(const struct virtio_dev *dev)

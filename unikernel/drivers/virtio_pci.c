@@ -153,13 +153,13 @@ static bool msix_on(struct virtio_dev *dev)
         boot_option_number("msix", 1) == 0)
         return false;
     msix_enable(dev, true);
-    dev->vector = virtio_vector_take(dev, NULL);
-    msix_route(dev, 0, dev->vector);
+    dev->config_vector = virtio_vector_take(dev);
+    msix_route(dev, 0, dev->config_vector);
     mmio_write16(dev->pci.common + VIRTIO_PCI_MSIX_CONFIG, 0);
     for (unsigned i = 0; i < dev->queue_count; i++) {
         struct virtio_queue *q = &dev->queues[i];
 
-        q->vector = virtio_vector_take(dev, q);
+        q->vector = virtio_vector_take(dev);
         if (q->vector == 0)
             return false;
         msix_route(dev, i + 1, q->vector);
@@ -177,12 +177,13 @@ static bool interrupts_on(struct virtio_dev *dev)
     if (dev->pci.msix_on)
         return true;
     virtio_vectors_release(dev);
+    for (unsigned i = 0; i < dev->queue_count; i++)
+        dev->queues[i].vector = 0;
     if (dev->pci.msix_capability)
         msix_enable(dev, false);
     if (dev->gsi == UINT32_MAX)
         return false;
-    dev->vector = virtio_line_take(dev, IOAPIC_LEVEL | IOAPIC_LOW);
-    return dev->vector != 0;
+    return virtio_line_take(dev, IOAPIC_LEVEL | IOAPIC_LOW);
 }
 
 /* 4.1.4.5: to read the ISR status takes the interrupt back. */

@@ -20,23 +20,17 @@ bool virtio_queue_create(struct virtio_queue *queue, struct virtio_dev *dev, uns
                          uint16_t size);
 void virtio_queue_free(struct virtio_queue *queue);
 
-/* Vectors of drivers; 0 where there is none left. */
-#define VIRTIO_VECTOR_FIRST 0x90
-#define VIRTIO_VECTOR_LAST  0xee
-#define VIRTIO_VECTOR_TIMER 0xef
-
-/* Take a vector, and have its interrupts counted for a queue (NULL: the configuration). Returns it,
- * or 0. */
-unsigned virtio_vector_take(struct virtio_dev *dev, struct virtio_queue *queue);
+/* Take a vector, whose interrupts are counted. Returns it, or 0 where there is none left. */
+unsigned virtio_vector_take(struct virtio_dev *dev);
 
 /**
  * Take a vector for the device's line (dev->gsi), which others may have too, and route it there.
  * @flags  IOAPIC_*
- * Returns it, or 0.
+ * Returns whether there was one.
  */
-unsigned virtio_line_take(struct virtio_dev *dev, uint32_t flags);
+bool virtio_line_take(struct virtio_dev *dev, uint32_t flags);
 
 /* Give back what a device has of either. A line that others have goes on to them. */
-void virtio_vectors_release(const struct virtio_dev *dev);
+void virtio_vectors_release(struct virtio_dev *dev);
 
 #endif

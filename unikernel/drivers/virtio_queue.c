@@ -219,7 +219,7 @@ bool virtio_queue_wait(struct virtio_queue *q, uint64_t microseconds)
         if (virtio_queue_listen(q))
             return true;
         now = time_us();
-        if (now >= end || (virtio_status(q->dev) & VIRTIO_STATUS_NEEDS_RESET))
+        if (now >= end || virtio_is_broken(q->dev))
             return has_used(q);
         virtio_events_wait(seen, end - now);
     }

@@ -217,7 +217,7 @@ static bool more(struct vsock *vsock, uint64_t end)
     if (now >= end)
         return false;
     vsock_wait(vsock, end - now);
-    return !(virtio_status(vsock->dev) & VIRTIO_STATUS_NEEDS_RESET);
+    return !virtio_is_broken(vsock->dev);
 }
 
 struct vsock_socket *vsock_listen(struct vsock *vsock, uint32_t port, uint32_t buffer)

@@ -181,7 +181,7 @@ bool vsock_wait(struct vsock *vsock, uint64_t microseconds)
             return true;
         }
         now = time_us();
-        if (now >= end || (virtio_status(vsock->dev) & VIRTIO_STATUS_NEEDS_RESET))
+        if (now >= end || virtio_is_broken(vsock->dev))
             return false;
         virtio_events_wait(seen, end - now);
     }

@@ -98,16 +98,8 @@ static void handle_head(struct client *c)
     }
 }
 
-static void take_byte(struct client *c, uint8_t byte)
+static void take_head(struct client *c, uint8_t byte)
 {
-    if (c->stage == IN_BODY) {
-        c->body_sum += byte;
-        if (--c->body_left == 0)
-            answer_body(c);
-        return;
-    }
-    if (c->stage != IN_HEAD)
-        return;
     if (c->head_length == REQUEST_MAX) {
         answer(c, "431 Request Header Fields Too Large", "", 0);
         return;
@@ -116,6 +108,32 @@ static void take_byte(struct client *c, uint8_t byte)
     if (c->head_length >= 4 && memcmp(c->head + c->head_length - 4, "\r\n\r\n", 4) == 0) {
         c->head[c->head_length] = 0;
         handle_head(c);
+    }
+}
+
+/* Returns how many bytes of it were of the body. */
+static u16_t take_body(struct client *c, const uint8_t *bytes, u16_t length)
+{
+    u16_t taken = length < c->body_left ? length : (u16_t)c->body_left;
+    uint32_t sum = 0;
+
+    for (u16_t i = 0; i < taken; i++)
+        sum += bytes[i];
+    c->body_sum += sum;
+    c->body_left -= taken;
+    if (c->body_left == 0)
+        answer_body(c);
+    return taken;
+}
+
+/* What comes after the body is of no use. */
+static void take(struct client *c, const uint8_t *bytes, u16_t length)
+{
+    for (u16_t at = 0; at < length && c->stage != IN_ANSWER;) {
+        if (c->stage == IN_BODY)
+            at = (u16_t)(at + take_body(c, bytes + at, (u16_t)(length - at)));
+        else
+            take_head(c, bytes[at++]);
     }
 }
 
@@ -181,8 +199,7 @@ static err_t on_receive(void *argument, struct tcp_pcb *pcb, struct pbuf *p, err
         return ERR_ABRT;
     }
     for (const struct pbuf *part = p; part; part = part->next)
-        for (u16_t i = 0; i < part->len; i++)
-            take_byte(c, ((const uint8_t *)part->payload)[i]);
+        take(c, part->payload, part->len);
     tcp_recved(pcb, p->tot_len);
     pbuf_free(p);
     return send_more(c);

@@ -115,17 +115,25 @@ bool interrupts_disable(void)
     return gate(GATE_SET_INTERRUPT, 0, 0) != 0;
 }
 
+static void halt_if(const volatile uint32_t *word, uint32_t value)
+{
+    if (cpu_ring() == 0)
+        gate(GATE_HALT_WHILE, (uintptr_t)word, value);
+    else
+        gate_halt_while_ring3(word, value);
+}
+
 void cpu_halt_while(const volatile uint32_t *word, uint32_t value)
 {
     while (*word == value)
-        gate(GATE_HALT_WHILE, (uintptr_t)word, value);
+        halt_if(word, value);
 }
 
 void cpu_halt(void)
 {
     uint32_t zero = 0;
 
-    gate(GATE_HALT_WHILE, (uintptr_t)&zero, 0);
+    halt_if(&zero, 0);
 }
 
 unsigned cpu_ring(void)

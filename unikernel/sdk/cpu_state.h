@@ -102,6 +102,10 @@ void sdk_start(struct cpu *cpu);
 struct interrupt_frame;
 void interrupt_dispatch(struct interrupt_frame *frame);
 void interrupts_init(void);
+
+/* Have a vector enter the code at `entry`, in ring 0, and not go through interrupt_dispatch();
+ * NULL: as before. It must save what it changes, end the interrupt at the APIC, and `iretq`. */
+void interrupt_set_entry(unsigned vector, const void *entry);
 void boot_init(void);
 void tss_init(const struct cpu *cpu);
 void console_init(void);
@@ -121,6 +125,7 @@ static inline struct cpu *cpu_self(void)
 
 /* entry.S */
 uint64_t gate_from_ring0(uint64_t operation, uint64_t a, uint64_t b);
+void gate_halt_while_ring3(const volatile uint32_t *word, uint32_t value);
 
 static inline uint64_t gate(uint64_t operation, uint64_t a, uint64_t b)
 {

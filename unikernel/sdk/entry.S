@@ -77,12 +77,27 @@ gate_from_ring0:
     jmp gate_entry
 1:  ret
 
+/* gate_halt_while_ring3(word, value), by the C calling convention: the gate's GATE_HALT_WHILE for
+ * callers in ring 3, by an instruction of its own. */
+    .balign 16
+    .globl gate_halt_while_ring3
+gate_halt_while_ring3:
+    xor %eax, %eax
+halt_instruction:
+    int $GATE_VECTOR
+    ret
+
 /* Vector 6, invalid opcode. A software KVM that runs ring 3 natively may know no software interrupt
- * but int3, and raise this instead: then it is the gate all the same. */
+ * but int3, and raise this instead: then it is the gate all the same. To halt is what each wait for
+ * a device does, and such a KVM emulates each instruction here, so that comes first. */
     .balign 16
     .globl invalid_opcode_entry
 invalid_opcode_entry:
-    push %rax
+    cmpq $halt_instruction, (%rsp)
+    jne 1f
+    addq $2, (%rsp)
+    jmp gate_halt_while
+1:  push %rax
     mov 8(%rsp), %rax
     cmpw $GATE_INSTRUCTION, (%rax)
     pop %rax
@@ -98,13 +113,12 @@ gate_entry:
     iretq
 
 /* While interrupts are off the word cannot change behind the comparison by a handler of this CPU;
- * `sti` takes effect after `hlt` has begun (AMD64 APM vol. 3, STI). */
+ * `sti` takes effect after `hlt` has begun (AMD64 APM vol. 3, STI). `iretq` puts the flag back. */
 gate_halt_while:
     cmp %esi, (%rdi)
     jne 1f
     sti
     hlt
-    cli
 1:  iretq
 
 gate_msr_read:

@@ -63,6 +63,13 @@ void interrupts_init(void)
     port_out8(PORT_PIC_SLAVE, 0xff);
 }
 
+void interrupt_set_entry(unsigned vector, const void *entry)
+{
+    uintptr_t stub = (uintptr_t)interrupt_stubs + (uintptr_t)vector * STUB_SIZE;
+
+    set_entry(vector, entry ? (uintptr_t)entry : stub, IDT_INTERRUPT_GATE);
+}
+
 void interrupt_set_handler(unsigned vector, interrupt_handler *handler)
 {
     if (vector < VECTORS)

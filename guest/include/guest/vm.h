@@ -33,9 +33,9 @@ int vm_create(struct vm *vm, const struct kvm *kvm, const struct guest_memory *m
 void vm_destroy(struct vm *vm);
 
 /**
- * Make an edge-triggered line to a GSI of the interrupt controllers.
- * @ret_line  the caller (or the device that takes it over) destroys it
- * Returns 0 or a negative errno. Before the guest runs.
+ * Make an edge-triggered line to a pin of the interrupt controllers, by its GSI.
+ * @ret_line  borrows the VM; the caller (or the device that takes it over) destroys it
+ * Returns 0, or -EINVAL where there is no such pin.
  */
 int vm_irq_connect(struct vm *vm, uint32_t gsi, struct irq_line *ret_line);
 

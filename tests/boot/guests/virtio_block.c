@@ -186,7 +186,7 @@ static void check_interrupts(struct block *block)
 {
     struct block_request r = {.header = {.type = BLOCK_READ}, .data = in, .length = CHUNK};
     struct virtio_queue *q = &block->dev->queues[0];
-    uint32_t before = q->interrupts;
+    uint32_t before = virtio_queue_interrupts(q);
     uint64_t limit = time_us() + 5000000;
 
     if (!block->dev->interrupts) {
@@ -196,9 +196,10 @@ static void check_interrupts(struct block *block)
     virtio_queue_listen(q);
     block_submit(block, &r);
     block_kick(block);
-    while (q->interrupts == before && time_us() < limit)
+    while (virtio_queue_interrupts(q) == before && time_us() < limit)
         virtio_events_wait(virtio_events(), 1000000);
-    report(q->interrupts != before, "it interrupts (%u)", q->interrupts - before);
+    report(virtio_queue_interrupts(q) != before, "it interrupts (%u)",
+           virtio_queue_interrupts(q) - before);
     virtio_queue_wait(q, 5000000);
     report(block_take(block) == &r && r.status == BLOCK_OK, "when the request has ended");
 }

@@ -200,7 +200,7 @@ int main(void)
     check_sizes();
     check_burst();
     if (net.dev->interrupts)
-        report(net.dev->queues[NET_QUEUE_RX].interrupts > 0, "it interrupts");
+        report(virtio_queue_interrupts(&net.dev->queues[NET_QUEUE_RX]) > 0, "it interrupts");
     net_close(&net);
     report(net_open(&net, 0, wanted) && resolve() && echoes(100, 99),
            "after a reset it works again");

@@ -70,6 +70,11 @@ void net_close(struct net *net);
  */
 bool net_send(struct net *net, const struct net_header *header, const void *frame, uint32_t length);
 
+/* The same for several: the device is told of them by net_kick(), or once buffers run out. */
+bool net_queue(struct net *net, const struct net_header *header, const void *frame,
+               uint32_t length);
+void net_kick(struct net *net);
+
 /**
  * Take the next frame that was received.
  * @ret_header  may be NULL

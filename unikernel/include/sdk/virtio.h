@@ -123,13 +123,12 @@ struct virtio_queue {
     void **tokens;             /* by head */
     uint16_t *lengths;         /* descriptors of the chain, by head */
     uint16_t free_head, free_count;
-    uint16_t next_avail, kicked;  /* avail.idx to come, and at the last kick */
-    uint16_t last_used;           /* next entry of the used ring to look at */
-    volatile uint32_t interrupts; /* that were for this queue, or may have been */
-    uint32_t notifications;       /* sent */
-    void *rings;                  /* what free() takes */
-    unsigned vector;              /* with MSI-X */
-    uint64_t notify;              /* pci: where */
+    uint16_t next_avail, kicked; /* avail.idx to come, and at the last kick */
+    uint16_t last_used;          /* next entry of the used ring to look at */
+    uint32_t notifications;      /* sent */
+    void *rings;                 /* what free() takes */
+    unsigned vector;             /* with MSI-X; 0: none */
+    uint64_t notify;             /* pci: where */
 };
 
 struct virtio_transport;
@@ -148,9 +147,11 @@ struct virtio_dev {
         bool msix_on;
     } pci;
     bool interrupts;
-    unsigned vector;
-    volatile uint32_t config_changes; /* interrupts that said so */
-    unsigned queue_count;             /* that were set up */
+    unsigned config_vector;                     /* with MSI-X; 0: none */
+    volatile uint32_t line_queues, line_config; /* what its line has come for, and how often */
+    uint32_t status_seen; /* its interrupts for the configuration at the last look at its status */
+    bool broken;          /* it said NEEDS_RESET */
+    unsigned queue_count; /* that were set up */
     struct virtio_queue queues[VIRTIO_QUEUES_MAX];
 };
 
@@ -209,6 +210,10 @@ static inline bool virtio_has(const struct virtio_dev *dev, uint64_t feature)
 
 uint8_t virtio_status(const struct virtio_dev *dev);
 
+/* Whether it has said NEEDS_RESET. With interrupts it is asked only after it has called for that,
+ * because asking stops the guest. */
+bool virtio_is_broken(struct virtio_dev *dev);
+
 /* Device-specific configuration, by the widths of section 4.2.2.2: fields of 1, 2, 4 or 8 bytes. */
 uint8_t virtio_config8(const struct virtio_dev *dev, unsigned offset);
 uint16_t virtio_config16(const struct virtio_dev *dev, unsigned offset);
@@ -240,6 +245,10 @@ void virtio_queue_kick(struct virtio_queue *queue);
  * Returns its token, or NULL where there is none.
  */
 void *virtio_queue_take(struct virtio_queue *queue, uint32_t *ret_length);
+
+/* How many interrupts were for the queue, or may have been; and how many for the configuration. */
+uint32_t virtio_queue_interrupts(const struct virtio_queue *queue);
+uint32_t virtio_config_interrupts(const struct virtio_dev *dev);
 
 /* Wait until there is something to take. Returns whether there is within so many microseconds. */
 bool virtio_queue_wait(struct virtio_queue *queue, uint64_t microseconds);

@@ -76,7 +76,7 @@ static err_t output(struct netif *netif, struct pbuf *p)
     pbuf_copy_partial(p, frame, p->tot_len, 0);
     if (virtio_has(net->dev, NET_F_CSUM))
         ask_for_checksum(frame, p->tot_len, &header);
-    return net_send(net, &header, frame, p->tot_len) ? ERR_OK : ERR_IF;
+    return net_queue(net, &header, frame, p->tot_len) ? ERR_OK : ERR_IF;
 }
 
 static err_t init(struct netif *netif)
@@ -132,5 +132,6 @@ bool netif_virtio_poll(struct netif *netif)
         if (netif->input(p, netif) != ERR_OK)
             pbuf_free(p);
     }
+    net_kick(net);
     return any;
 }

@@ -12,7 +12,8 @@
 bool netif_virtio_add(struct netif *netif, struct net *net, const char *address,
                       const char *netmask, const char *gateway);
 
-/* Hand lwIP all frames that have come. Returns whether there were any. */
+/* Hand lwIP all frames that have come, and send what it has for the wire: to be called after all
+ * that may make it send, and before a wait. Returns whether any had come. */
 bool netif_virtio_poll(struct netif *netif);
 
 #endif

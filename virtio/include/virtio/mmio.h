@@ -1,9 +1,13 @@
 /*
  * The virtio-mmio transport, version 2 (virtio 1.2, section 4.2): a page of registers, one
- * interrupt line. Notifications come by ioeventfd and do not stop the guest.
+ * interrupt line. Notifications, and most acknowledgements of interrupts, come by ioeventfd and do
+ * not stop the guest.
  */
 #ifndef OSVM_VIRTIO_MMIO_H
 #define OSVM_VIRTIO_MMIO_H
+
+#include <pthread.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/loop.h"
@@ -19,7 +23,9 @@ struct virtio_mmio {
     struct virtio_device *device; /* borrowed */
     struct irq_line irq;          /* owned */
     struct loop *loop;
-    uint32_t interrupt_status; /* atomic */
+    pthread_mutex_t interrupt_lock; /* below the device's; of the next two */
+    uint32_t interrupt_status;
+    int ack_fd; /* acknowledgements of queues' interrupts; -1: they come as writes */
     /* What the driver selects with one register for the next; vCPU threads, atomic. */
     uint32_t features_select, driver_features_select, queue_select;
     struct virtio_mmio_notifier {
