@@ -5,10 +5,12 @@
 #include "sdk/io.h"
 #include "sdk/mcp.h"
 #include "sdk/memory.h"
+#include "sdk/time.h"
 #include "sdk/vsock.h"
 
 #define CONNECTIONS 64
 #define BUFFER      16384 /* bytes that a connection holds unread */
+#define LOOK_US     2000
 #define WAIT_US     1000000
 
 struct connection {
@@ -92,6 +94,21 @@ static void welcome(struct connection *connections, struct vsock_socket *socket,
     vsock_release(socket);
 }
 
+/*
+ * Look for packets a little while before the CPU halts: a client often asks again at once, and to
+ * halt and be woken costs more than its answer.
+ */
+static bool await_packets(struct vsock *vsock)
+{
+    uint64_t end = time_us() + LOOK_US;
+
+    do
+        if (vsock_wait(vsock, 0))
+            return true;
+    while (time_us() < end);
+    return vsock_wait(vsock, WAIT_US);
+}
+
 /* In turns, so that nobody waits for more than one message of each other. */
 static void serve_all(const struct mcp_server *server, struct vsock *vsock,
                       struct vsock_socket *listener, struct connection *connections)
@@ -107,7 +124,7 @@ static void serve_all(const struct mcp_server *server, struct vsock *vsock,
         for (unsigned i = 0; i < CONNECTIONS; i++)
             if (connections[i].socket)
                 busy = serve(&connections[i]) || busy;
-        if (!busy && !vsock_wait(vsock, WAIT_US) &&
+        if (!busy && !await_packets(vsock) &&
             (virtio_status(vsock->dev) & VIRTIO_STATUS_NEEDS_RESET)) {
             printf("mcp: the vsock device wants a reset\n");
             return;

@@ -460,7 +460,7 @@ static void handle_batch(const struct mcp_server *server, struct mcp_session *se
         json_out_words(out, out->length > begin + 1 ? "," : "");
         before = out->length;
         handle_message(server, session, walk.value, out);
-        if (out->length == before && before > begin + 1)
+        if (!out->failed && out->length == before && before > begin + 1)
             json_out_cut(out, before - 1); /* no answer, no comma */
     }
     if (out->length > begin + 1) {
@@ -500,7 +500,7 @@ const char *mcp_server_check(const struct mcp_server *server, const char **ret_t
 {
     for (unsigned i = 0; i < server->tool_count; i++) {
         const struct mcp_tool *tool = &server->tools[i];
-        struct json schema;
+        struct json schema, type;
         const char *wrong = json_parse(tool->schema, strlen(tool->schema), &schema);
 
         *ret_tool = tool->name;
@@ -510,7 +510,9 @@ const char *mcp_server_check(const struct mcp_server *server, const char **ret_t
             return wrong;
         if (strchr(tool->schema, '\n'))
             return "a schema stands on one line";
-        if (!json_is(schema, JSON_OBJECT) || !tool->call)
+        if (!json_member(schema, "type", &type) || !json_text_is(type, "object"))
+            return "the arguments are an object";
+        if (!tool->call)
             return "a tool wants a function";
         for (unsigned j = 0; j < i; j++)
             if (strcmp(server->tools[j].name, tool->name) == 0)
