@@ -89,7 +89,8 @@ void mcp_write(struct mcp_call *call, const char *bytes, size_t length)
 }
 
 /* Format into at most PRINT_SIZE bytes. */
-static void write_formatted(struct mcp_call *call, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void
+write_formatted(struct mcp_call *call, const char *format, va_list arguments)
 {
     char text[PRINT_SIZE];
     int length = vsnprintf(text, sizeof(text), format, arguments);

@@ -187,7 +187,7 @@ static bool step_lines(struct mcp_stream *s)
         give_up(s, MCP_INVALID_REQUEST, "a message is longer than 10 MiB");
         return true;
     }
-    if (!newline && (!s->end_of_input || length == 0))
+    if (!newline && !s->end_of_input)
         return false;
     if (!is_blank(text, length))
         handle(s, text, length);
@@ -220,9 +220,9 @@ bool mcp_stream_step(struct mcp_stream *s)
         return false;
     if (s->framing == MCP_FRAMING_UNKNOWN)
         tell_framing(s);
-    if (s->framing == MCP_FRAMING_LINES && step_lines(s))
+    if (s->in_length > 0 && s->framing == MCP_FRAMING_LINES && step_lines(s))
         return true;
-    if (s->framing == MCP_FRAMING_LENGTHS && step_lengths(s))
+    if (s->in_length > 0 && s->framing == MCP_FRAMING_LENGTHS && step_lengths(s))
         return true;
     s->ended = s->end_of_input; /* nothing whole is left, and nothing comes */
     return s->ended;
