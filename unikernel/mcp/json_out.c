@@ -39,6 +39,8 @@ static bool reserve(struct json_out *out, size_t more)
         return true;
     while (capacity - out->length < more)
         capacity *= 2;
+    if (capacity > out->limit) /* which the bytes fit in, as was seen */
+        capacity = out->limit;
     bytes = malloc(capacity);
     if (!bytes) {
         out->failed = true;

@@ -12,10 +12,11 @@
 
 static void begin_answer(struct mcp_stream *s)
 {
-    s->out = json_out_init(s->out_first, sizeof(s->out_first), MCP_MESSAGE_MAX + LENGTH_SIZE);
+    size_t frame = s->framing == MCP_FRAMING_LENGTHS ? LENGTH_SIZE : 0;
+
+    s->out = json_out_init(s->out_first, sizeof(s->out_first), MCP_MESSAGE_MAX + frame);
     s->out_sent = 0;
-    if (s->framing == MCP_FRAMING_LENGTHS)
-        json_out_raw(&s->out, "\0\0\0\0", LENGTH_SIZE);
+    json_out_raw(&s->out, "\0\0\0\0", frame);
 }
 
 static void end_answer(struct mcp_stream *s)
