@@ -3,7 +3,8 @@
  * are the contract between it and the daemon, of whatever version each of them is.
  *
  *   osvm-monitor --name NAME --run DIR --log DIR --log-max BYTES --log-files N
- *                [--time-limit MS --grace MS] [--notify SOCKET] [--says-ready] -- PROGRAM ARG…
+ *                [--time-limit MS --grace MS] [--notify SOCKET] [--says-ready] [--echo] -- PROGRAM
+ * ARG…
  *
  * It makes itself a session and a subreaper, starts PROGRAM with its own environment and working
  * directory, standard input /dev/null, and lives until PROGRAM and everything that hangs on it
@@ -19,6 +20,8 @@
  * logging"): TIME stdout|stderr F|P TEXT, where F ends a line and P does not; TEXT is any bytes but
  * newline, so that everything can be told back exactly. SOCKET            a datagram "NAME
  * ready|ended" whenever one of these files was written
+ *
+ * --echo            the output goes to its own standard output and error as well
  *
  * SIGTERM: passes it on, and after --grace ends everything by force (SIGKILL). SIGUSR1: forces at
  * once.

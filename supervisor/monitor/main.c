@@ -146,6 +146,9 @@ static bool read_chunk(struct stream *stream)
 
     if (n > 0)
         log_writer_add(&stream->monitor->log, stream->which, buf, (size_t)n);
+    /* Who reads it may be slow, and is waited for: this is for a person's eyes. */
+    if (n > 0 && stream->monitor->options.echo)
+        io_write_all(stream->which == LOG_STDOUT ? STDOUT_FILENO : STDERR_FILENO, buf, (size_t)n);
     return n > 0 || (n < 0 && errno == EINTR);
 }
 

@@ -7,7 +7,7 @@
 #include "base/parse.h"
 #include "base/util.h"
 
-enum { NAME = 1, RUN, LOG, LOG_MAX, LOG_FILES, TIME_LIMIT, GRACE, NOTIFY, SAYS_READY };
+enum { NAME = 1, RUN, LOG, LOG_MAX, LOG_FILES, TIME_LIMIT, GRACE, NOTIFY, SAYS_READY, ECHO };
 
 static const struct option table[] = {
     {"name", required_argument, NULL, NAME},
@@ -19,6 +19,7 @@ static const struct option table[] = {
     {"grace", required_argument, NULL, GRACE},
     {"notify", required_argument, NULL, NOTIFY},
     {"says-ready", no_argument, NULL, SAYS_READY},
+    {"echo", no_argument, NULL, ECHO},
     {NULL, 0, NULL, 0},
 };
 
@@ -55,6 +56,9 @@ static int take(int which, const char *value, struct monitor_options *options, s
         return take_number("grace", value, &options->grace_ms, err);
     case SAYS_READY:
         options->says_ready = true;
+        return 0;
+    case ECHO:
+        options->echo = true;
         return 0;
     default:
         return error_set(err, -EINVAL,

@@ -11,7 +11,7 @@ struct monitor_options {
     const char *name, *run, *log, *notify; /* of argv; notify: NULL for none */
     uint64_t log_max, log_files;
     uint64_t time_limit_ms, grace_ms; /* 0: no time limit */
-    bool says_ready;
+    bool says_ready, echo;
     char **program; /* NULL behind the last argument */
 };
 
