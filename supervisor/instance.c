@@ -105,6 +105,13 @@ static int describe_monitor(const struct component *component, const struct path
         launch_add(ret_monitor, "--time-limit=%" PRIu64, launch->time_limit_ms);
     if (launch->says_ready)
         launch_add(ret_monitor, "--says-ready");
+    if (launch->wants_cgroup) {
+        launch_add(ret_monitor, "--cgroup=osvm-%s", component->id);
+        launch_add(ret_monitor, "--cgroup-memory=%" PRIu64, component->limits.memory_mb * MIB);
+        launch_add(ret_monitor, "--cgroup-cpu=%" PRIu64, component->limits.cpu_cores * 100);
+        launch_add(ret_monitor, "--cgroup-pids=%" PRIu64,
+                   component->limits.processes + launch->own_processes);
+    }
     if (echo)
         launch_add(ret_monitor, "--echo");
     launch_add(ret_monitor, "--");

@@ -14,7 +14,9 @@ struct launch {
     struct string_list environment; /* NAME=VALUE; nothing else is in it */
     uint64_t time_limit_ms;         /* its monitor ends it then; 0: none, or it does so itself */
     bool says_ready;                /* it writes a byte to descriptor 3 once it is ready */
-    bool failed;                    /* something could not be added for want of memory */
+    bool wants_cgroup;      /* its memory, CPU and processes are limited by a control group */
+    unsigned own_processes; /* then: how many of them are ours, beside the component's */
+    bool failed;            /* something could not be added for want of memory */
 };
 
 void launch_free(struct launch *launch);

@@ -21,6 +21,10 @@
  * newline, so that everything can be told back exactly. SOCKET            a datagram "NAME
  * ready|ended" whenever one of these files was written
  *
+ * --cgroup NAME     PROGRAM and all that it starts are in a control group of that name, with the
+ *                   limits --cgroup-memory BYTES, --cgroup-cpu PERCENT and --cgroup-pids N, which
+ *                   must all be enforceable; all in it is killed at PROGRAM's end, and it is
+ * removed
  * --echo            the output goes to its own standard output and error as well
  *
  * SIGTERM: passes it on, and after --grace ends everything by force (SIGKILL). SIGUSR1: forces at

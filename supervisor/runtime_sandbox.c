@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/util.h"
 #include "host_command.h"
 #include "runtime.h"
@@ -17,6 +18,29 @@
 /* What a program of the host's own wants, where the component brings no root folder. */
 static const char *const host_folders[] = {
     "/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives"};
+
+/* Memory, CPU and processes are limited by control groups alone: nothing else holds for all of it.
+ */
+static int check_groups(struct error *err)
+{
+    static const struct {
+        enum cgroup_controller controller;
+        const char *name;
+    } wanted[] = {{CGROUP_MEMORY, "memory"}, {CGROUP_CPU, "cpu"}, {CGROUP_PIDS, "pids"}};
+    struct cgroup_host host;
+    int r = cgroup_host_probe(&host);
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(wanted); i++) {
+        if (!cgroup_host_version(&host, wanted[i].controller))
+            r = error_set(err, -EOPNOTSUPP,
+                          "resource_limits: no control group with the controller %s can be made "
+                          "here, so they could not be enforced; run osvm as root, or by "
+                          "systemd-run --user --scope -p Delegate=yes",
+                          wanted[i].name);
+    }
+    cgroup_host_free(&host);
+    return r;
+}
 
 /* Who it is on the host: a number of its own, far above all that people have. */
 static unsigned user_of(const struct component *component)
@@ -98,6 +122,9 @@ static int check(const struct component *component, struct error *err)
         return error_set(err, -EOPNOTSUPP,
                          "isolation.apparmor_profile: this host has no AppArmor; take the key away "
                          "or choose a host that has it");
+    r = check_groups(err);
+    if (r < 0)
+        return r;
     if (component->network.access == NETWORK_RESTRICTED ||
         component->network.access == NETWORK_FULL)
         return error_set(err, -EOPNOTSUPP,
@@ -148,6 +175,8 @@ static void add_limits(const struct component *component, struct launch *launch)
     const struct resource_limits *limits = &component->limits;
 
     launch_add(launch, "--tmp=%" PRIu64, limits->disk_mb * MIB);
+    launch->wants_cgroup = true;
+    launch->own_processes = 2; /* osvm-sandbox outside, and pid 1 inside */
     launch_add(launch, "--nofile=%" PRIu64, limits->file_descriptors);
     /* Its pid 1 is ours, and counts. */
     launch_add(launch, "--nproc=%" PRIu64, limits->processes + 1);
