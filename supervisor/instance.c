@@ -9,15 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/util.h"
+#include "monitor.h"
 
 #define EXIT_TIME_LIMIT 124
+
+/* How long a monitor that is being started is waited for, in steps of 10 ms. */
+#define START_TRIES 200
 
 int instance_new_id(char *buf)
 {
@@ -55,6 +62,38 @@ void instance_remove_run(const struct paths *paths, const char *name)
 
     if (run)
         remove_flat(run);
+}
+
+/* Beside the run folder, which comes and goes. */
+static char *lock_path(const struct paths *paths, const char *name)
+{
+    char *path;
+
+    return asprintf(&path, "%s/%s.lock", paths->run, name) < 0 ? NULL : path;
+}
+
+/*
+ * The lock is the monitor's: it has the descriptor for as long as it lives. So a component is never
+ * started twice, whatever became of a daemon between a start and its being written down.
+ */
+static int take_lock(const struct paths *paths, const char *name, struct error *err)
+{
+    _cleanup_free_ char *path = lock_path(paths, name);
+    _cleanup_close_ int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot make a lock for '%s'", name);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return error_set(err, -EBUSY, "'%s' runs already", name);
+    return take_fd(&fd);
+}
+
+void instance_remove_lock(const struct paths *paths, const char *name)
+{
+    _cleanup_free_ char *path = lock_path(paths, name);
+
+    if (path)
+        unlink(path);
 }
 
 static int make_folder(const char *path, struct error *err)
@@ -120,7 +159,7 @@ static int describe_monitor(const struct component *component, const struct path
                                                          : 0;
 }
 
-static int spawn_monitor(const struct launch *monitor, const struct launch *launch,
+static int spawn_monitor(const struct launch *monitor, const struct launch *launch, int lock,
                          pid_t *ret_monitor, struct error *err)
 {
     posix_spawn_file_actions_t actions;
@@ -129,6 +168,7 @@ static int spawn_monitor(const struct launch *monitor, const struct launch *laun
 
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, lock, MONITOR_LOCK_FD);
     r = posix_spawn(ret_monitor, monitor->argv.items[0], &actions, NULL, monitor->argv.items,
                     launch->environment.count ? launch->environment.items : no_environment);
     posix_spawn_file_actions_destroy(&actions);
@@ -139,14 +179,17 @@ int instance_start(const struct component *component, const struct runtime_choic
                    const struct paths *paths, bool echo, pid_t *ret_monitor, struct error *err)
 {
     struct launch launch = {0}, monitor = {0};
-    int r = make_folders(paths, component->metadata.name, err);
+    _cleanup_close_ int lock = take_lock(paths, component->metadata.name, err);
+    int r = lock < 0 ? lock : make_folders(paths, component->metadata.name, err);
 
+    if (lock < 0)
+        return lock;
     if (r == 0)
         r = choice->runtime->prepare(component, paths, &launch, err);
     if (r == 0)
         r = describe_monitor(component, paths, echo, &launch, &monitor, err);
     if (r == 0)
-        r = spawn_monitor(&monitor, &launch, ret_monitor, err);
+        r = spawn_monitor(&monitor, &launch, lock, ret_monitor, err);
     if (r < 0)
         instance_remove_run(paths, component->metadata.name);
     launch_free(&launch);
@@ -166,14 +209,30 @@ static json_t *read_file(const struct paths *paths, const char *name, const char
     return json_loadb(text, len, 0, NULL);
 }
 
-int instance_read_monitor(const struct paths *paths, const char *name,
-                          struct process_id *ret_monitor, struct process_id *ret_child)
+/* Whether a monitor has it, perhaps one that has only just been started. */
+static bool is_locked(const struct paths *paths, const char *name)
 {
-    json_auto_t *root = read_file(paths, name, RUN_MONITOR);
-    json_int_t pid, start, child_pid, child_start;
+    _cleanup_free_ char *path = lock_path(paths, name);
+    _cleanup_close_ int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 
-    if (!root || json_unpack(root, "{s:{s:I, s:I}, s:{s:I, s:I}}", "monitor", "pid", &pid, "start",
-                             &start, "child", "pid", &child_pid, "start", &child_start) < 0)
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+int instance_read_monitor(const struct paths *paths, const char *name,
+                          struct process_id *ret_monitor, struct process_id *ret_child,
+                          double *ret_started)
+{
+    const struct timespec pause = {.tv_nsec = 10 * (long)NS_PER_MS};
+    json_int_t pid, start, child_pid, child_start;
+    json_auto_t *root = read_file(paths, name, RUN_MONITOR);
+
+    for (unsigned tries = 0; !root && tries < START_TRIES && is_locked(paths, name); tries++) {
+        nanosleep(&pause, NULL);
+        root = read_file(paths, name, RUN_MONITOR);
+    }
+    if (!root || json_unpack(root, "{s:{s:I, s:I}, s:{s:I, s:I}, s:F}", "monitor", "pid", &pid,
+                             "start", &start, "child", "pid", &child_pid, "start", &child_start,
+                             "started", ret_started) < 0)
         return -ENOENT;
     *ret_monitor = (struct process_id){.pid = (pid_t)pid, .start = (uint64_t)start};
     *ret_child = (struct process_id){.pid = (pid_t)child_pid, .start = (uint64_t)child_start};

@@ -35,4 +35,7 @@
 
 #define MONITOR_READY_FD 3
 
+/* The monitor's own: a lock that says that the component runs. PROGRAM does not get it. */
+#define MONITOR_LOCK_FD 9
+
 #endif

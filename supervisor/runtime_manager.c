@@ -19,6 +19,23 @@ void runtime_manager_init(struct runtime_manager *manager)
     }
 }
 
+json_t *runtime_manager_describe(const struct runtime_manager *manager)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < manager->count; i++) {
+        const struct runtime_probe *probe = &manager->probes[i];
+        enum isolation_level level = manager->runtimes[i]->level;
+
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:s}", "level",
+                            isolation_level_name(level), "runtime", manager->runtimes[i]->name,
+                            "score", (int)isolation_score(level), "available", probe->available,
+                            "detail", probe->detail, "why", probe->why, "remedy", probe->remedy));
+    }
+    return list;
+}
+
 /* The first runtime of a level that works here. NULL, with the reason in err. */
 static const struct runtime *find(const struct runtime_manager *manager, enum isolation_level level,
                                   struct error *err)

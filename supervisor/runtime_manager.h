@@ -6,6 +6,8 @@
 #ifndef OSVM_SUPERVISOR_RUNTIME_MANAGER_H
 #define OSVM_SUPERVISOR_RUNTIME_MANAGER_H
 
+#include <jansson.h>
+
 #include "runtime.h"
 
 #define RUNTIME_MAX 16
@@ -18,6 +20,9 @@ struct runtime_manager {
 
 /* Probe all runtimes that there are. Takes some milliseconds each. */
 void runtime_manager_init(struct runtime_manager *manager);
+
+/* A list with each runtime's level, name, score, and what its probe found. A new reference. */
+json_t *runtime_manager_describe(const struct runtime_manager *manager);
 
 struct runtime_choice {
     const struct runtime *runtime;

@@ -38,9 +38,23 @@ int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3
  */
 int read_component_file(const char *path, struct component *ret_component);
 
+/* Print a value, and release it. Returns the exit status. */
+int print_json(json_t *value);
+
 int command_check(const struct invocation *invocation);
+int command_create(const struct invocation *invocation);
+int command_daemon(const struct invocation *invocation);
+int command_events(const struct invocation *invocation);
+int command_inspect(const struct invocation *invocation);
+int command_kill(const struct invocation *invocation);
+int command_logs(const struct invocation *invocation);
+int command_ps(const struct invocation *invocation);
+int command_restart(const struct invocation *invocation);
+int command_rm(const struct invocation *invocation);
 int command_run(const struct invocation *invocation);
 int command_runtimes(const struct invocation *invocation);
 int command_schema(const struct invocation *invocation);
+int command_start(const struct invocation *invocation);
+int command_stop(const struct invocation *invocation);
 
 #endif

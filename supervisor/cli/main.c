@@ -12,6 +12,20 @@ static int command_help(const struct invocation *invocation);
 static int command_version(const struct invocation *invocation);
 
 static const struct command commands[] = {
+    {"daemon", "", "keep components; all the commands below but `run` and `check` talk to it", 0, 0,
+     command_daemon},
+    {"create", "FILE...", "keep components, without starting them", 1, -1, command_create},
+    {"start", "NAME...", "start them, and what they depend on, and wait until they are ready", 1,
+     -1, command_start},
+    {"stop", "NAME...", "ask them to end, and wait; by force after their grace time", 1, -1,
+     command_stop},
+    {"restart", "NAME...", "stop and start", 1, -1, command_restart},
+    {"kill", "NAME...", "end them by force", 1, -1, command_kill},
+    {"rm", "[--force] NAME...", "forget them, with their logs", 1, -1, command_rm},
+    {"ps", "", "what there is, and how it fares", 0, 0, command_ps},
+    {"inspect", "NAME", "all that is known of one", 1, 1, command_inspect},
+    {"logs", "[-f] [--since TIME] NAME", "what it has said; -f goes on", 1, 4, command_logs},
+    {"events", "", "what happens, as it happens", 0, 0, command_events},
     {"run", "FILE", "run a component in the foreground, without the daemon", 1, 1, command_run},
     {"check", "FILE...", "name every mistake in component files, with its line", 1, -1,
      command_check},
@@ -32,6 +46,17 @@ int fail(int status, const char *format, ...)
     fputc('\n', stderr);
     va_end(args);
     return status;
+}
+
+int print_json(json_t *value)
+{
+    int r = value ? json_dumpf(value, stdout, JSON_INDENT(2)) : -1;
+
+    json_decref(value);
+    if (r < 0)
+        return fail(EXIT_FAILED, "cannot print it");
+    putchar('\n');
+    return 0;
 }
 
 static int command_version(const struct invocation *invocation)

@@ -1,29 +1,8 @@
 /* osvm runtimes: what was tried here, and how it went. */
-#include <jansson.h>
 #include <stdio.h>
 
 #include "../runtime_manager.h"
 #include "command.h"
-
-static int print_json(const struct runtime_manager *manager)
-{
-    json_auto_t *list = json_array();
-
-    for (size_t i = 0; i < manager->count; i++) {
-        const struct runtime_probe *probe = &manager->probes[i];
-
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:s}", "level",
-                                        isolation_level_name(manager->runtimes[i]->level),
-                                        "runtime", manager->runtimes[i]->name, "score",
-                                        (int)isolation_score(manager->runtimes[i]->level),
-                                        "available", probe->available, "detail", probe->detail,
-                                        "why", probe->why, "remedy", probe->remedy));
-    }
-    json_dumpf(list, stdout, JSON_INDENT(2));
-    putchar('\n');
-    return 0;
-}
 
 int command_runtimes(const struct invocation *invocation)
 {
@@ -31,7 +10,7 @@ int command_runtimes(const struct invocation *invocation)
 
     runtime_manager_init(&manager);
     if (invocation->json)
-        return print_json(&manager);
+        return print_json(runtime_manager_describe(&manager));
     printf("%-16s %-13s %5s  %-9s  %s\n", "LEVEL", "RUNTIME", "SCORE", "AVAILABLE", "DETAIL");
     for (size_t i = 0; i < manager.count; i++) {
         const struct runtime_probe *probe = &manager.probes[i];
