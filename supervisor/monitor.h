@@ -3,7 +3,8 @@
  * are the contract between it and the daemon, of whatever version each of them is.
  *
  *   osvm-monitor --name NAME --run DIR --log DIR --log-max BYTES --log-files N
- *                [--time-limit MS --grace MS] [--notify SOCKET] [--says-ready] -- PROGRAM ARG…
+ *                [--time-limit MS --grace MS] [--notify SOCKET] [--says-ready] [--echo] -- PROGRAM
+ * ARG…
  *
  * It makes itself a session and a subreaper, starts PROGRAM with its own environment and working
  * directory, standard input /dev/null, and lives until PROGRAM and everything that hangs on it
@@ -20,6 +21,12 @@
  * newline, so that everything can be told back exactly. SOCKET            a datagram "NAME
  * ready|ended" whenever one of these files was written
  *
+ * --cgroup NAME     PROGRAM and all that it starts are in a control group of that name, with the
+ *                   limits --cgroup-memory BYTES, --cgroup-cpu PERCENT and --cgroup-pids N, which
+ *                   must all be enforceable; all in it is killed at PROGRAM's end, and it is
+ * removed
+ * --echo            the output goes to its own standard output and error as well
+ *
  * SIGTERM: passes it on, and after --grace ends everything by force (SIGKILL). SIGUSR1: forces at
  * once.
  */
@@ -27,5 +34,8 @@
 #define OSVM_SUPERVISOR_MONITOR_H
 
 #define MONITOR_READY_FD 3
+
+/* The monitor's own: a lock that says that the component runs. PROGRAM does not get it. */
+#define MONITOR_LOCK_FD 9
 
 #endif

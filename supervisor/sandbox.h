@@ -6,7 +6,8 @@
  *
  * --root DIR[:rw]        its root is this folder; without it an empty one, on which are mounted
  * --bind HOST:INSIDE[:rw]  files and folders of the host, read-only unless said otherwise
- * --tmp BYTES            all that it can write besides (/tmp and /dev/shm together), 16 MiB by default
+ * --tmp BYTES            all that it can write besides (/tmp and /dev/shm together), 16 MiB by
+ * default
  * --uid N --gid N        who it is on the host, where the caller may choose (root)
  * --directory DIR        where it starts
  * --nofile N --nproc N --memory BYTES --cpu-time SECONDS

@@ -72,12 +72,26 @@ void schema_init(const struct schema *schema, void *record)
     }
 }
 
-static void string_list_free(struct string_list *list)
+void string_list_free(struct string_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i]);
     free(list->items);
     *list = (struct string_list){0};
+}
+
+int string_list_add(struct string_list *list, char *text)
+{
+    char **items = text ? reallocarray(list->items, list->count + 2, sizeof(*items)) : NULL;
+
+    if (!items) {
+        free(text);
+        return -ENOMEM;
+    }
+    list->items = items;
+    items[list->count++] = text;
+    items[list->count] = NULL;
+    return 0;
 }
 
 static void record_list_free(const struct schema *schema, struct record_list *list)
@@ -199,20 +213,6 @@ static int find_word(struct reading *reading, const struct field *field, const j
     return -1;
 }
 
-static int append_string(struct string_list *list, char *text)
-{
-    char **items = text ? reallocarray(list->items, list->count + 2, sizeof(*items)) : NULL;
-
-    if (!items) {
-        free(text);
-        return -ENOMEM;
-    }
-    list->items = items;
-    items[list->count++] = text;
-    items[list->count] = NULL;
-    return 0;
-}
-
 /* The elements of a list, one call each; a scalar alone is a list of one. */
 static int for_elements(struct reading *reading, json_t *value, const struct place *place,
                         int (*take)(struct reading *, json_t *, const struct place *, void *),
@@ -253,7 +253,7 @@ static int take_string(struct reading *reading, json_t *value, const struct plac
 
     if (!check_string(reading, target->field, value, place))
         return 0;
-    return append_string(target->value, strdup(json_string_value(value)));
+    return string_list_add(target->value, strdup(json_string_value(value)));
 }
 
 static int take_word(struct reading *reading, json_t *value, const struct place *place,
@@ -308,7 +308,7 @@ static int read_pairs(struct reading *reading, const struct field *field, json_t
             continue;
         if (asprintf(&pair, "%s=%s", key, json_string_value(value)) < 0)
             return -ENOMEM;
-        if (append_string(list, pair) < 0)
+        if (string_list_add(list, pair) < 0)
             return -ENOMEM;
     }
     return 0;

@@ -36,6 +36,10 @@ struct string_list {
     size_t count;
 };
 
+/* Add a text, which is the list's from then on, or is freed. Returns 0 or -ENOMEM. */
+int string_list_add(struct string_list *list, char *text);
+void string_list_free(struct string_list *list);
+
 struct record_list {
     void *items; /* `count` records of the schema's size */
     size_t count;

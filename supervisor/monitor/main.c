@@ -15,6 +15,7 @@
 #include "../log_writer.h"
 #include "../paths.h"
 #include "../process.h"
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -49,8 +50,10 @@ struct monitor {
     struct stream out, err;
     struct loop_source ready;
     struct log_writer log;
-    bool time_over; /* its end is the time limit's */
-    bool ended;     /* the program; what it left behind may live */
+    struct cgroup_host cgroup_host;
+    struct cgroup *cgroup; /* NULL: none was asked for */
+    bool time_over;        /* its end is the time limit's */
+    bool ended;            /* the program; what it left behind may live */
     int wait_status;
 };
 
@@ -146,6 +149,9 @@ static bool read_chunk(struct stream *stream)
 
     if (n > 0)
         log_writer_add(&stream->monitor->log, stream->which, buf, (size_t)n);
+    /* Who reads it may be slow, and is waited for: this is for a person's eyes. */
+    if (n > 0 && stream->monitor->options.echo)
+        io_write_all(stream->which == LOG_STDOUT ? STDOUT_FILENO : STDERR_FILENO, buf, (size_t)n);
     return n > 0 || (n < 0 && errno == EINTR);
 }
 
@@ -177,8 +183,11 @@ static void on_ready(struct loop_source *source, uint32_t events)
 
 static void force(struct monitor *monitor)
 {
-    if (!monitor->ended)
-        kill(monitor->child.pid, SIGKILL);
+    if (monitor->ended)
+        return;
+    kill(monitor->child.pid, SIGKILL);
+    if (monitor->cgroup)
+        cgroup_kill(monitor->cgroup);
 }
 
 static void ask_to_end(struct monitor *monitor)
@@ -218,6 +227,8 @@ static void reap(struct monitor *monitor)
     if (pid < 0 && errno == ECHILD)
         loop_stop(monitor->loop);
     else if (monitor->ended) {
+        if (monitor->cgroup)
+            cgroup_kill(monitor->cgroup);
         child_kill_rest();
         loop_timer_arm(&monitor->reap, REAP_INTERVAL_NS, 0);
     }
@@ -248,7 +259,8 @@ static void conclude(struct monitor *monitor)
     enum end_reason reason = monitor->time_over ? END_TIME_LIMIT
                              : signalled        ? END_SIGNAL
                                                 : END_EXITED;
-    char message[64] = "";
+    struct cgroup_usage usage = {0};
+    char message[96] = "";
 
     while (read_chunk(&monitor->out))
         ;
@@ -256,6 +268,12 @@ static void conclude(struct monitor *monitor)
         ;
     if (signalled)
         snprintf(message, sizeof(message), "ended by SIG%s", sigabbrev_np(WTERMSIG(status)));
+    if (monitor->cgroup)
+        cgroup_read_usage(monitor->cgroup, &usage);
+    if (usage.oom_kills)
+        snprintf(message, sizeof(message),
+                 "it wanted more memory than its limit of %" PRIu64 " MiB",
+                 monitor->options.memory / MIB);
     if (monitor->time_over)
         snprintf(message, sizeof(message), "its execution time of %" PRIu64 " s is over",
                  monitor->options.time_limit_ms / 1000);
@@ -314,6 +332,30 @@ static void unwatch(struct monitor *monitor)
     loop_destroy(monitor->loop);
 }
 
+/* Make the control group that was asked for, with all its limits, and put the program into it. */
+static int limit(struct monitor *monitor, struct error *err)
+{
+    const struct monitor_options *options = &monitor->options;
+    const struct cgroup_limits limits = {
+        .controllers = CGROUP_BIT(CGROUP_CPUACCT) | CGROUP_BIT(CGROUP_FREEZER),
+        .cpu_percent = (unsigned)min_u64(options->cpu_percent, UINT32_MAX),
+        .memory = options->memory,
+        .pids = (unsigned)min_u64(options->processes, UINT32_MAX),
+    };
+    int r;
+
+    if (!options->cgroup)
+        return 0;
+    r = cgroup_host_probe(&monitor->cgroup_host);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot look for control groups");
+    r = cgroup_create(&monitor->cgroup_host, options->cgroup, &limits, &monitor->cgroup, err);
+    if (r < 0)
+        return r;
+    r = cgroup_attach(monitor->cgroup, monitor->child.pid);
+    return r < 0 ? error_set_errno(err, r, "cannot put the program into its control group") : 0;
+}
+
 /* From the fork to the end. */
 static int live(struct monitor *monitor, struct error *err)
 {
@@ -324,6 +366,9 @@ static int live(struct monitor *monitor, struct error *err)
     r = watch(monitor);
     if (r < 0)
         return error_set_errno(err, r, "cannot watch it");
+    r = limit(monitor, err);
+    if (r < 0)
+        return r;
     write_start(monitor);
     if (monitor->options.time_limit_ms)
         loop_timer_arm(&monitor->limit, monitor->options.time_limit_ms * NS_PER_MS, 0);
@@ -355,6 +400,8 @@ int main(int argc, char *argv[])
     else
         write_end(&monitor, END_NOT_STARTED, "status", EXIT_REFUSED, err.text);
     /* What is left of a failed start dies with this process. */
+    cgroup_destroy(monitor.cgroup);
+    cgroup_host_free(&monitor.cgroup_host);
     unwatch(&monitor);
     child_close(&monitor.child);
     log_writer_close(&monitor.log);

@@ -7,7 +7,22 @@
 #include "base/parse.h"
 #include "base/util.h"
 
-enum { NAME = 1, RUN, LOG, LOG_MAX, LOG_FILES, TIME_LIMIT, GRACE, NOTIFY, SAYS_READY };
+enum {
+    NAME = 1,
+    RUN,
+    LOG,
+    LOG_MAX,
+    LOG_FILES,
+    TIME_LIMIT,
+    GRACE,
+    NOTIFY,
+    SAYS_READY,
+    ECHO,
+    CGROUP,
+    MEMORY,
+    CPU,
+    PIDS
+};
 
 static const struct option table[] = {
     {"name", required_argument, NULL, NAME},
@@ -19,6 +34,11 @@ static const struct option table[] = {
     {"grace", required_argument, NULL, GRACE},
     {"notify", required_argument, NULL, NOTIFY},
     {"says-ready", no_argument, NULL, SAYS_READY},
+    {"echo", no_argument, NULL, ECHO},
+    {"cgroup", required_argument, NULL, CGROUP},
+    {"cgroup-memory", required_argument, NULL, MEMORY},
+    {"cgroup-cpu", required_argument, NULL, CPU},
+    {"cgroup-pids", required_argument, NULL, PIDS},
     {NULL, 0, NULL, 0},
 };
 
@@ -45,6 +65,15 @@ static int take(int which, const char *value, struct monitor_options *options, s
     case NOTIFY:
         options->notify = value;
         return 0;
+    case CGROUP:
+        options->cgroup = value;
+        return 0;
+    case MEMORY:
+        return take_number("cgroup-memory", value, &options->memory, err);
+    case CPU:
+        return take_number("cgroup-cpu", value, &options->cpu_percent, err);
+    case PIDS:
+        return take_number("cgroup-pids", value, &options->processes, err);
     case LOG_MAX:
         return take_number("log-max", value, &options->log_max, err);
     case LOG_FILES:
@@ -55,6 +84,9 @@ static int take(int which, const char *value, struct monitor_options *options, s
         return take_number("grace", value, &options->grace_ms, err);
     case SAYS_READY:
         options->says_ready = true;
+        return 0;
+    case ECHO:
+        options->echo = true;
         return 0;
     default:
         return error_set(err, -EINVAL,

@@ -10,8 +10,10 @@
 struct monitor_options {
     const char *name, *run, *log, *notify; /* of argv; notify: NULL for none */
     uint64_t log_max, log_files;
-    uint64_t time_limit_ms, grace_ms; /* 0: no time limit */
-    bool says_ready;
+    uint64_t time_limit_ms, grace_ms;        /* 0: no time limit */
+    const char *cgroup;                      /* NULL: none */
+    uint64_t memory, cpu_percent, processes; /* of the control group; 0: no limit */
+    bool says_ready, echo;
     char **program; /* NULL behind the last argument */
 };
 

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -188,14 +189,13 @@ static void hide_arguments(const struct sandbox *sandbox)
 }
 
 /* pid 1: reap everything, pass on what asks for the end, end with the program. */
-static int be_init(const struct sandbox *sandbox, pid_t program)
+static int be_init(pid_t program)
 {
     sigset_t mask;
     siginfo_t info;
     int status;
     pid_t pid;
 
-    hide_arguments(sandbox);
     close_range(0, ~0U, 0); /* nobody waits for the end of an output because of this process */
     sigfillset(&mask);
     for (;;) {
@@ -214,6 +214,7 @@ static int inside(struct sandbox *sandbox)
     pid_t pid;
     int r = 0;
 
+    hide_arguments(sandbox);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!sandbox->privileged)
         r = ask_for_maps(sandbox, &err);
@@ -237,7 +238,7 @@ static int inside(struct sandbox *sandbox)
         return refuse(sandbox, &err);
     }
     if (pid > 0)
-        return be_init(sandbox, pid);
+        return be_init(pid);
     become_program(sandbox, &err);
     return refuse(sandbox, &err);
 }
@@ -298,6 +299,19 @@ static int run(struct sandbox *sandbox)
     return pid ? wait_for(sandbox, pid) : inside(sandbox);
 }
 
+/* Copies of the arguments: the strings themselves are what ps shows, and are hidden inside. */
+static char **copy_arguments(int argc, char *argv[])
+{
+    char **copies = calloc((size_t)argc + 1, sizeof(*copies));
+
+    for (int i = 0; copies && i < argc; i++) {
+        copies[i] = strdup(argv[i]);
+        if (!copies[i])
+            return NULL; /* the process ends */
+    }
+    return copies;
+}
+
 int main(int argc, char *argv[])
 {
     struct sandbox sandbox = {
@@ -305,13 +319,18 @@ int main(int argc, char *argv[])
         .privileged = geteuid() == 0,
         .filter = -1,
     };
+    char **arguments = copy_arguments(argc, argv);
     struct error err = {0};
 
+    if (!arguments) {
+        error_set(&err, -ENOMEM, "out of memory");
+        return refuse(&sandbox, &err);
+    }
     if (argc > 1) {
         sandbox.arguments = argv[1];
         sandbox.arguments_len = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) - argv[1]);
     }
-    if (sandbox_options_parse(argc, argv, &sandbox.options, &err) < 0)
+    if (sandbox_options_parse(argc, arguments, &sandbox.options, &err) < 0)
         return refuse(&sandbox, &err);
     return run(&sandbox);
 }

@@ -1,0 +1,289 @@
+/* The commands that ask the daemon about components. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../document.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "client.h"
+
+static const char *text_of(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+/* --- create
+ * ------------------------------------------------------------------------------------------ */
+
+static int create_one(struct client *client, const char *path, bool json)
+{
+    _cleanup_free_ char *text = NULL;
+    struct component component;
+    json_t *answer = NULL;
+    size_t len;
+    /* Its mistakes are told here, by the file's name. */
+    int status = read_component_file(path, &component);
+
+    component_free(&component);
+    if (status)
+        return status;
+    if (io_read_file(path, DOCUMENT_MAX_BYTES, &text, &len) < 0)
+        return fail(EXIT_FAILED, "cannot read '%s'", path);
+    status = client_ask(client, "POST", "/v1/components", text, len, &answer);
+    if (status)
+        return status;
+    if (json)
+        return print_json(answer);
+    puts(text_of(answer, "name"));
+    json_decref(answer);
+    return 0;
+}
+
+int command_create(const struct invocation *invocation)
+{
+    struct client *client;
+    int status = client_open(invocation, &client);
+
+    if (status)
+        return status;
+    for (int i = 0; i < invocation->argument_count; i++) {
+        int r = create_one(client, invocation->arguments[i], invocation->json);
+
+        status = status ? status : r;
+    }
+    client_close(client);
+    return status;
+}
+
+/* --- start, stop, restart, kill
+ * ------------------------------------------------------------------------ */
+
+#define POLL_NS    (20 * NS_PER_MS)
+#define PATIENT_NS (2 * NS_PER_SEC) /* then a person is told what is waited for */
+
+/* Ask until its status is the one that is wanted, or one from which it never comes. */
+static int await_status(struct client *client, const char *name, const char *wanted)
+{
+    const struct timespec pause = {.tv_nsec = POLL_NS};
+    uint64_t told = clock_monotonic_ns() + PATIENT_NS;
+    char path[128];
+
+    snprintf(path, sizeof(path), "/v1/components/%s", name);
+    for (;;) {
+        json_auto_t *answer = NULL;
+        int r = client_ask(client, "GET", path, NULL, 0, &answer);
+        const char *status = text_of(answer, "status");
+
+        if (r || strcmp(status, wanted) == 0)
+            return r;
+        if (strcmp(status, "failed") == 0 || strcmp(status, "stopped") == 0)
+            return fail(EXIT_FAILED, "%s: %s: %s", name, status, text_of(answer, "message"));
+        if (clock_monotonic_ns() > told) {
+            fail(0, "%s is %s%s%s ...", name, status, *text_of(answer, "message") ? ": " : "",
+                 text_of(answer, "message"));
+            told = UINT64_MAX;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+static int act(const struct invocation *invocation, const char *action, const char *wanted)
+{
+    struct client *client;
+    int status = client_open(invocation, &client);
+
+    if (status)
+        return status;
+    for (int i = 0; i < invocation->argument_count; i++) {
+        const char *name = invocation->arguments[i];
+        char path[160];
+        int r;
+
+        if (!component_name_valid(name)) {
+            status = fail(EXIT_USAGE, "'%s' is no component's name", name);
+            continue;
+        }
+        snprintf(path, sizeof(path), "/v1/components/%s/%s", name, action);
+        r = client_ask(client, "POST", path, NULL, 0, NULL);
+        if (!r)
+            r = await_status(client, name, wanted);
+        if (!r)
+            puts(name);
+        status = status ? status : r;
+    }
+    client_close(client);
+    return status;
+}
+
+int command_start(const struct invocation *invocation)
+{
+    return act(invocation, "start", "running");
+}
+
+int command_stop(const struct invocation *invocation)
+{
+    return act(invocation, "stop", "stopped");
+}
+
+int command_restart(const struct invocation *invocation)
+{
+    return act(invocation, "restart", "running");
+}
+
+int command_kill(const struct invocation *invocation)
+{
+    return act(invocation, "kill", "stopped");
+}
+
+int command_rm(const struct invocation *invocation)
+{
+    struct client *client;
+    bool force = false;
+    int status = client_open(invocation, &client);
+
+    if (status)
+        return status;
+    for (int i = 0; i < invocation->argument_count; i++) {
+        const char *name = invocation->arguments[i];
+        char path[128];
+        int r;
+
+        if (strcmp(name, "--force") == 0 || strcmp(name, "-f") == 0) {
+            force = true;
+            continue;
+        }
+        if (!component_name_valid(name)) {
+            status = fail(EXIT_USAGE, "'%s' is no component's name", name);
+            continue;
+        }
+        snprintf(path, sizeof(path), "/v1/components/%s%s", name, force ? "?force=1" : "");
+        r = client_ask(client, "DELETE", path, NULL, 0, NULL);
+        if (!r)
+            puts(name);
+        status = status ? status : r;
+    }
+    client_close(client);
+    return status;
+}
+
+/* --- ps, inspect, events
+ * -------------------------------------------------------------------------------- */
+
+/* "3 min", "2 h": how long since. */
+static const char *age(double since, char *buf, size_t size)
+{
+    double seconds = (double)clock_realtime_ns() / 1e9 - since;
+
+    if (since <= 0)
+        return "";
+    if (seconds < 100)
+        snprintf(buf, size, "%.0f s", seconds);
+    else if (seconds < 100 * 60)
+        snprintf(buf, size, "%.0f min", seconds / 60);
+    else if (seconds < 100 * 3600)
+        snprintf(buf, size, "%.0f h", seconds / 3600);
+    else
+        snprintf(buf, size, "%.0f days", seconds / 86400);
+    return buf;
+}
+
+static void print_row(json_t *component)
+{
+    char level[32], since[24];
+
+    /* What runs weaker than it was meant to stays visible. */
+    snprintf(level, sizeof(level), "%s%s", text_of(component, "level"),
+             json_is_true(json_object_get(component, "weaker")) ||
+                     strcmp(text_of(component, "level"), "none") == 0
+                 ? " (!)"
+                 : "");
+    printf("%-20s %-11s %-20s %-9s %-9s %8d  %-8s %s\n", text_of(component, "name"),
+           text_of(component, "type"), level, text_of(component, "status"),
+           text_of(component, "health"),
+           (int)json_integer_value(json_object_get(component, "restarts")),
+           age(json_number_value(json_object_get(component, "started")), since, sizeof(since)),
+           text_of(component, "message"));
+}
+
+int command_ps(const struct invocation *invocation)
+{
+    struct client *client;
+    json_t *answer = NULL, *component;
+    int status = client_open(invocation, &client);
+    size_t i;
+
+    if (status)
+        return status;
+    status = client_ask(client, "GET", "/v1/components", NULL, 0, &answer);
+    client_close(client);
+    if (status)
+        return status;
+    if (invocation->json)
+        return print_json(answer);
+    printf("%-20s %-11s %-20s %-9s %-9s %8s  %-8s %s\n", "NAME", "TYPE", "LEVEL", "STATUS",
+           "HEALTH", "RESTARTS", "UP", "MESSAGE");
+    json_array_foreach(answer, i, component)
+    {
+        print_row(component);
+    }
+    json_decref(answer);
+    return 0;
+}
+
+int command_inspect(const struct invocation *invocation)
+{
+    struct client *client;
+    json_t *answer = NULL;
+    char path[128];
+    int status;
+
+    if (!component_name_valid(invocation->arguments[0]))
+        return fail(EXIT_USAGE, "'%s' is no component's name", invocation->arguments[0]);
+    status = client_open(invocation, &client);
+    if (status)
+        return status;
+    snprintf(path, sizeof(path), "/v1/components/%s", invocation->arguments[0]);
+    status = client_ask(client, "GET", path, NULL, 0, &answer);
+    client_close(client);
+    return status ? status : print_json(answer);
+}
+
+static bool print_event(void *context, const char *line, size_t len)
+{
+    const struct invocation *invocation = context;
+    json_auto_t *event = json_loadb(line, len, 0, NULL);
+    time_t seconds = (time_t)json_number_value(json_object_get(event, "time"));
+    char when[32];
+    struct tm tm;
+
+    if (invocation->json) {
+        printf("%.*s\n", (int)len, line);
+    } else {
+        localtime_r(&seconds, &tm);
+        strftime(when, sizeof(when), "%F %T", &tm);
+        printf("%s  %-20s %-8s %s%s%s\n", when, text_of(event, "component"),
+               text_of(event, "event"),
+               strcmp(text_of(event, "event"), "health") == 0 ? text_of(event, "health")
+                                                              : text_of(event, "status"),
+               *text_of(event, "message") ? ": " : "", text_of(event, "message"));
+    }
+    return fflush(stdout) == 0;
+}
+
+int command_events(const struct invocation *invocation)
+{
+    struct client *client;
+    struct invocation context = *invocation;
+    int status = client_open(invocation, &client);
+
+    if (status)
+        return status;
+    status = client_follow(client, "/v1/events", print_event, &context);
+    client_close(client);
+    return status;
+}

@@ -1,0 +1,225 @@
+/* Level process_sandbox: osvm-sandbox. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cgroup.h"
+#include "base/util.h"
+#include "host_command.h"
+#include "runtime.h"
+#include "seccomp_profile.h"
+
+#define FILTER_FILE "seccomp.bpf"
+
+/* What a program of the host's own wants, where the component brings no root folder. */
+static const char *const host_folders[] = {
+    "/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives"};
+
+/* Memory, CPU and processes are limited by control groups alone: nothing else holds for all of it.
+ */
+static int check_groups(struct error *err)
+{
+    static const struct {
+        enum cgroup_controller controller;
+        const char *name;
+    } wanted[] = {{CGROUP_MEMORY, "memory"}, {CGROUP_CPU, "cpu"}, {CGROUP_PIDS, "pids"}};
+    struct cgroup_host host;
+    int r = cgroup_host_probe(&host);
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(wanted); i++) {
+        if (!cgroup_host_version(&host, wanted[i].controller))
+            r = error_set(err, -EOPNOTSUPP,
+                          "resource_limits: no control group with the controller %s can be made "
+                          "here, so they could not be enforced; run osvm as root, or by "
+                          "systemd-run --user --scope -p Delegate=yes",
+                          wanted[i].name);
+    }
+    cgroup_host_free(&host);
+    return r;
+}
+
+/* Who it is on the host: a number of its own, far above all that people have. */
+static unsigned user_of(const struct component *component)
+{
+    unsigned random = 0;
+
+    /* The last digits of its id are random (RFC 4122, section 4.4). */
+    sscanf(component->id + strlen(component->id) - 8, "%8x", &random);
+    return 0x40000000U | (random & 0x3fffffffU);
+}
+
+static void probe(struct runtime_probe *ret_probe)
+{
+    struct launch launch = {0};
+    _cleanup_free_ char *program = NULL;
+    char output[256] = "";
+    struct error err = {0};
+    int status = -1;
+
+    *ret_probe = (struct runtime_probe){0};
+    if (paths_program("osvm-sandbox", &program, &err) < 0) {
+        snprintf(ret_probe->why, sizeof(ret_probe->why), "%s", err.text);
+        return;
+    }
+    launch_add(&launch, "%s", program);
+    launch_add(&launch, "--name");
+    launch_add(&launch, "probe");
+    if (geteuid() == 0) {
+        launch_add(&launch, "--uid=%u", 0x40000000U);
+        launch_add(&launch, "--gid=%u", 0x40000000U);
+    }
+    /* The program is the sandbox's own, which refuses in its own way to be run without arguments.
+     */
+    launch_add(&launch, "--bind=%s:/probe", program);
+    launch_add(&launch, "--");
+    launch_add(&launch, "/probe");
+    launch_add(&launch, "--name=inner");
+    if (launch_check(&launch) == 0)
+        status = host_command_run(&launch, output, sizeof(output));
+    ret_probe->available = status == 125 && strstr(output, "usage: osvm-sandbox");
+    if (ret_probe->available) {
+        snprintf(ret_probe->detail, sizeof(ret_probe->detail), "namespaces, seccomp, Landlock");
+    } else {
+        snprintf(ret_probe->why, sizeof(ret_probe->why), "%.200s", output);
+        snprintf(ret_probe->remedy, sizeof(ret_probe->remedy),
+                 "allow user namespaces: sysctl user.max_user_namespaces=10000 "
+                 "kernel.unprivileged_userns_clone=1");
+    }
+    launch_free(&launch);
+}
+
+static int check_files(const struct component *component, struct error *err)
+{
+    const struct mount *mounts = component->mounts.items;
+    struct stat st;
+
+    if (component->isolation.root_path &&
+        (stat(component->isolation.root_path, &st) < 0 || !S_ISDIR(st.st_mode)))
+        return error_set(err, -ENOENT, "isolation.root_path: '%s' is no folder",
+                         component->isolation.root_path);
+    for (size_t i = 0; i < component->mounts.count; i++) {
+        if (stat(mounts[i].host_path, &st) < 0)
+            return error_set_errno(err, -errno, "mounts.%zu: '%s'", i + 1, mounts[i].host_path);
+    }
+    return 0;
+}
+
+static int check(const struct component *component, struct error *err)
+{
+    const struct isolation *isolation = &component->isolation;
+    int r = check_files(component, err);
+
+    if (r < 0)
+        return r;
+    if (component->command.items[0][0] != '/')
+        return error_set(err, -EINVAL, "command: '%s' is not an absolute path",
+                         component->command.items[0]);
+    if (isolation->apparmor_profile && access("/sys/kernel/security/apparmor/profiles", F_OK) < 0)
+        return error_set(err, -EOPNOTSUPP,
+                         "isolation.apparmor_profile: this host has no AppArmor; take the key away "
+                         "or choose a host that has it");
+    r = check_groups(err);
+    if (r < 0)
+        return r;
+    if (component->network.access == NETWORK_RESTRICTED ||
+        component->network.access == NETWORK_FULL)
+        return error_set(err, -EOPNOTSUPP,
+                         "network.access: %s can't be had with its bandwidth enforced at level "
+                         "process_sandbox; say internal or none, or choose a micro_vm",
+                         network_access_name((enum network_access)component->network.access));
+    return 0;
+}
+
+static int write_filter(const struct component *component, const struct paths *paths,
+                        struct launch *launch, struct error *err)
+{
+    const char *profile = component->isolation.seccomp_profile;
+    _cleanup_free_ char *path = paths_run(paths, component->metadata.name, FILTER_FILE);
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    if (!path)
+        return error_set(err, -ENOMEM, "out of memory");
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot make '%s'", path);
+    r = seccomp_profile_write(profile ? profile : "default", fd, err);
+    if (r == 0)
+        launch_add(launch, "--seccomp=%s", path);
+    return r;
+}
+
+static void add_files(const struct component *component, struct launch *launch)
+{
+    const struct isolation *isolation = &component->isolation;
+    const struct mount *mounts = component->mounts.items;
+
+    if (isolation->root_path)
+        launch_add(launch, "--root=%s%s", isolation->root_path,
+                   component->security.read_only_root ? "" : ":rw");
+    for (size_t i = 0; !isolation->root_path && i < ARRAY_SIZE(host_folders); i++) {
+        if (access(host_folders[i], F_OK) == 0)
+            launch_add(launch, "--bind=%s:%s", host_folders[i], host_folders[i]);
+    }
+    for (size_t i = 0; i < component->mounts.count; i++)
+        launch_add(launch, "--bind=%s:%s%s", mounts[i].host_path, mounts[i].guest_path,
+                   mounts[i].read_only ? "" : ":rw");
+}
+
+static void add_limits(const struct component *component, struct launch *launch)
+{
+    const struct resource_limits *limits = &component->limits;
+
+    launch_add(launch, "--tmp=%" PRIu64, limits->disk_mb * MIB);
+    launch->wants_cgroup = true;
+    launch->own_processes = 2; /* osvm-sandbox outside, and pid 1 inside */
+    launch_add(launch, "--nofile=%" PRIu64, limits->file_descriptors);
+    /* Its pid 1 is ours, and counts. */
+    launch_add(launch, "--nproc=%" PRIu64, limits->processes + 1);
+    if (limits->execution_time_sec != FIELD_UNSET)
+        launch->time_limit_ms = limits->execution_time_sec * 1000;
+}
+
+static int prepare(const struct component *component, const struct paths *paths,
+                   struct launch *ret_launch, struct error *err)
+{
+    _cleanup_free_ char *program = NULL;
+    int r = paths_program("osvm-sandbox", &program, err);
+
+    if (r < 0)
+        return r;
+    launch_add(ret_launch, "%s", program);
+    launch_add(ret_launch, "--name=%s", component->metadata.name);
+    if (geteuid() == 0) {
+        launch_add(ret_launch, "--uid=%u", user_of(component));
+        launch_add(ret_launch, "--gid=%u", user_of(component));
+    }
+    add_files(component, ret_launch);
+    add_limits(component, ret_launch);
+    if (component->working_directory)
+        launch_add(ret_launch, "--directory=%s", component->working_directory);
+    if (component->isolation.apparmor_profile)
+        launch_add(ret_launch, "--apparmor=%s", component->isolation.apparmor_profile);
+    if (!component->security.aslr)
+        launch_add(ret_launch, "--no-aslr");
+    r = write_filter(component, paths, ret_launch, err);
+    if (r < 0)
+        return r;
+    launch_add(ret_launch, "--");
+    launch_add_list(ret_launch, &component->command);
+    for (size_t i = 0; i < component->environment.count; i++)
+        launch_add_environment(ret_launch, component->environment.items[i]);
+    return launch_check(ret_launch) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+const struct runtime runtime_sandbox = {
+    .name = "osvm-sandbox",
+    .level = LEVEL_PROCESS_SANDBOX,
+    .probe = probe,
+    .check = check,
+    .prepare = prepare,
+};
