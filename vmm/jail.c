@@ -21,6 +21,13 @@
 #include "jail_landlock.h"
 #include "jail_root.h"
 
+/* All memory comes from brk(), so that nothing needs to be mapped any more. */
+static void bound_allocator(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_MAX, 0);
+}
+
 int jail_init(struct jail *jail, const struct config *config, struct error *err)
 {
     *jail = (struct jail){.config = config, .wanted = !config->no_jail, .user.claim_fd = -1};
@@ -29,6 +36,7 @@ int jail_init(struct jail *jail, const struct config *config, struct error *err)
 #endif
     if (!jail->wanted)
         return 0;
+    bound_allocator();
     return jail_choose_user(config, &jail->user, err);
 }
 
@@ -128,13 +136,6 @@ static void forbid_dumps(void)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/* All memory comes from brk(), so that nothing needs to be mapped any more. */
-static void bound_allocator(void)
-{
-    mallopt(M_ARENA_MAX, 1);
-    mallopt(M_MMAP_MAX, 0);
-}
-
 int jail_enter(struct jail *jail, const struct guardian *guardian, struct error *err)
 {
     _cleanup_close_ int landlock_fd = -1;
@@ -142,7 +143,6 @@ int jail_enter(struct jail *jail, const struct guardian *guardian, struct error 
 
     if (!jail->wanted)
         return 0;
-    bound_allocator();
     jail_release(jail); /* the guardian's now */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         r = error_set_errno(err, -errno, "cannot do without new privileges");
