@@ -12,6 +12,10 @@ void config_init(struct config *config)
         .debug_exit_port = CONFIG_NO_PORT,
         .console = CONSOLE_STDIO,
         .virtio_console = CONSOLE_NONE,
+        .uid = CONFIG_NO_ID,
+        .gid = CONFIG_NO_ID,
+        .uid_first = CONFIG_UID_FIRST,
+        .uid_last = CONFIG_UID_LAST,
         .log_level = LOG_WARNING,
     };
 }

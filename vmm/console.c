@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/util.h"
 #include "console_open.h"
 #include "host_stream.h"
-#include "terminal.h"
 
 #define CONSOLE_INPUT_SIZE 256
 
@@ -107,10 +107,12 @@ static bool flush_input(struct console *console)
 
 static void show_status(struct console *console)
 {
-    char line[256];
+    char line[256], text[sizeof(line) + 8];
+    int len;
 
     console->user->status(console->user, line, sizeof(line));
-    dprintf(STDERR_FILENO, "\n[%s]\n", line);
+    len = snprintf(text, sizeof(text), "\n[%s]\n", line);
+    io_write_all(STDERR_FILENO, text, (size_t)len); /* stdio would ask what it writes to */
 }
 
 /* Take the escape sequences of a terminal's user out of what was typed. */
@@ -362,6 +364,7 @@ int console_create(const struct console_options *options, struct loop *loop, con
     console->kind = options->kind;
     console->name = options->name;
     console->path = options->path;
+    console->terminal = *options->terminal;
     console->loop = loop;
     console->log = log;
     console->user = user;
@@ -378,7 +381,6 @@ void console_destroy(struct console *console)
 {
     if (!console)
         return;
-    terminal_restore(&console->terminal);
     loop_remove(console->loop, &console->listen_source);
     loop_remove(console->loop, &console->in_source);
     loop_remove(console->loop, &console->out_source);
@@ -400,7 +402,7 @@ static int start_stdio(struct console *console)
 
     if (isatty(in_fd)) {
         /* In the background, touching the terminal would stop this process. */
-        if (!terminal_usable(in_fd) || terminal_set_raw(&console->terminal, in_fd) < 0)
+        if (terminal_set_raw(&console->terminal) < 0)
             in_fd = -1;
     } else if (fcntl(in_fd, F_GETFD) < 0) {
         in_fd = -1;

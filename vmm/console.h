@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "config.h"
+#include "terminal.h"
 
 struct console;
 
@@ -42,8 +43,9 @@ struct console_device {
 /* All borrowed for the console's life. */
 struct console_options {
     enum console_kind kind;
-    const char *name; /* for messages: "console" */
-    const char *path; /* the file or socket; NULL for the other kinds */
+    const char *name;                /* for messages: "console" */
+    const char *path;                /* the file or socket; NULL for the other kinds */
+    const struct terminal *terminal; /* as terminal_look() found it; copied */
 };
 
 /**
@@ -62,15 +64,13 @@ int console_create(const struct console_options *options, struct loop *loop, con
  */
 int console_follow_size(struct console *console, struct error *err);
 
-/*
- * Give the terminal back as it was, remove the socket, and a new file where the console was never
- * started. After the vCPUs' end.
- */
+/* Remove the socket, and a new file where the console was never started. After the vCPUs' end. */
 void console_destroy(struct console *console);
 
 /**
- * Begin: connect it with the device (borrowed), put the terminal into raw mode, read input.
- * Returns 0 or a negative errno. The loop's thread.
+ * Begin: connect it with the device (borrowed), put the terminal into raw mode (whoever looked at
+ * it puts it back), read input from when the loop runs.
+ * Returns 0 or a negative errno. The loop's thread, before the jail.
  */
 int console_start(struct console *console, struct console_device *device);
 

@@ -392,6 +392,27 @@ struct virtio_device *devices_balloon(const struct devices *devices)
     return devices->balloon;
 }
 
+int devices_start(struct devices *devices, struct thread_hook *hook, struct error *err)
+{
+    for (unsigned i = 0; i < devices->count; i++) {
+        struct virtio_device *device = devices->slots[i].device;
+        int r = device->ops->start ? device->ops->start(device, hook) : 0;
+
+        if (r < 0)
+            return error_set_errno(err, r, "cannot start %s", devices->slots[i].name);
+    }
+    return 0;
+}
+
+struct virtio_device *devices_vsock(const struct devices *devices)
+{
+    for (unsigned i = 0; i < devices->count; i++) {
+        if (devices->slots[i].device->id == VIRTIO_ID_VSOCK)
+            return devices->slots[i].device;
+    }
+    return NULL;
+}
+
 void devices_describe(const struct devices *devices, struct acpi_options *acpi)
 {
     acpi->pci = devices->pci_ready;

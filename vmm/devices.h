@@ -5,12 +5,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/thread.h"
 #include "config.h"
 #include "guest/board/acpi.h"
 #include "guest/bus.h"
 #include "guest/memory.h"
 #include "guest/vm.h"
 #include "virtio/console.h"
+#include "virtio/device.h"
 
 struct devices;
 
@@ -40,6 +42,15 @@ struct virtio_device *devices_console(const struct devices *devices);
 
 /* The balloon, for the functions of virtio/balloon.h; NULL where there is none. */
 struct virtio_device *devices_balloon(const struct devices *devices);
+
+/**
+ * Start the threads that they have, parked. @hook is what each does first; borrowed for their life.
+ * Returns 0 or a negative errno with the reason in err.
+ */
+int devices_start(struct devices *devices, struct thread_hook *hook, struct error *err);
+
+/* The vsock device, or NULL where there is none. */
+struct virtio_device *devices_vsock(const struct devices *devices);
 
 /* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
 void devices_describe(const struct devices *devices, struct acpi_options *acpi);

@@ -1,6 +1,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <signal.h>
@@ -9,12 +10,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
 #include "base/util.h"
 #include "footprint.h"
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
+#include "virtio/vsock.h"
 
 /* By then a small guest has started, and a large one no longer cares. */
 #define SETTLED_AFTER_NS (200 * NS_PER_MS)
@@ -25,7 +28,7 @@ const char *machine_end_reason_name(enum machine_end_reason reason)
         [MACHINE_POWER_OFF] = "power-off",   [MACHINE_RESET] = "reset",
         [MACHINE_GUEST_EXIT] = "guest-exit", [MACHINE_GUEST_DIED] = "guest-died",
         [MACHINE_SIGNAL] = "signal",         [MACHINE_CONSOLE] = "console",
-        [MACHINE_REFUSED] = "refused",
+        [MACHINE_REFUSED] = "refused",       [MACHINE_KILLED] = "killed",
     };
 
     return names[reason];
@@ -128,6 +131,21 @@ static void on_user_status(struct console_user *user, char *buf, size_t len)
              ms / 1000, ms % 1000, machine->vcpu_count, machine->vcpu_count == 1 ? "" : "s",
              format_size(guest_memory_resident(machine->mem), used, sizeof(used)),
              format_size(guest_memory_size(machine->mem), all, sizeof(all)), exits);
+}
+
+/* A thread that cannot be filtered must not work, so neither does the machine. */
+static int on_thread_begin(struct thread_hook *hook, enum thread_kind kind)
+{
+    struct machine *machine = container_of(hook, struct machine, thread_hook);
+    struct machine_end end = {.reason = MACHINE_REFUSED, .status = EXIT_STATUS_REFUSED};
+    int r = jail_filter_thread(machine->jail, kind);
+
+    if (r < 0) {
+        snprintf(end.text, sizeof(end.text), "cannot filter a thread's system calls: %s",
+                 strerrordesc_np(-r));
+        machine_finish(machine, &end);
+    }
+    return r;
 }
 
 /* The start is over: what only it needed need not stay resident. */
@@ -257,12 +275,14 @@ static int create_board(struct machine *machine, struct error *err)
     return add_ports(machine, err);
 }
 
-static int create_consoles(struct machine *machine, struct error *err)
+static int create_consoles(struct machine *machine, const struct terminal *terminal,
+                           struct error *err)
 {
     const struct config *config = machine->config;
-    const struct console_options serial = {config->console, "console", config->console_path};
+    const struct console_options serial = {config->console, "console", config->console_path,
+                                           terminal};
     const struct console_options virtio = {config->virtio_console, "virtio console",
-                                           config->virtio_console_path};
+                                           config->virtio_console_path, terminal};
     int r = console_create(&serial, machine->loop, machine->log, &machine->user, &machine->console,
                            err);
 
@@ -318,13 +338,15 @@ static int create_vcpus(struct machine *machine, struct error *err)
         vcpu->ports = &machine->ports;
         vcpu->mmio = &machine->mmio;
         vcpu->observer = &machine->observer;
+        vcpu->hook = &machine->thread_hook;
         vcpu->ending = &machine->ending;
     }
     return 0;
 }
 
-int machine_create(struct machine *machine, const struct config *config, const struct log *log,
-                   struct stages *stages, struct error *err)
+int machine_create(struct machine *machine, const struct config *config,
+                   const struct terminal *terminal, const struct log *log, struct stages *stages,
+                   struct error *err)
 {
     int r;
 
@@ -334,8 +356,10 @@ int machine_create(struct machine *machine, const struct config *config, const s
         .stages = stages,
         .kvm.fd = -1,
         .vm.fd = -1,
+        .status_fd = -1,
         .power.event = on_power_event,
         .observer = {.died = on_vcpu_died, .ended = on_vcpu_ended},
+        .thread_hook.begin = on_thread_begin,
         .user = {.end = on_user_end, .status = on_user_status},
     };
     pthread_mutex_init(&machine->end_lock, NULL);
@@ -349,7 +373,7 @@ int machine_create(struct machine *machine, const struct config *config, const s
     if (r == 0)
         r = vm_create(&machine->vm, &machine->kvm, machine->mem, err);
     if (r == 0)
-        r = create_consoles(machine, err);
+        r = create_consoles(machine, terminal, err);
     if (r == 0)
         r = create_board(machine, err);
     if (r == 0)
@@ -384,6 +408,7 @@ void machine_destroy(struct machine *machine)
         loop_signals_remove(machine->loop, &machine->signals);
     }
     loop_destroy(machine->loop);
+    close_fd(machine->status_fd);
     pthread_mutex_destroy(&machine->end_lock);
 }
 
@@ -415,7 +440,7 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     return r;
 }
 
-static int start(struct machine *machine, struct error *err)
+int machine_prepare(struct machine *machine, struct error *err)
 {
     int r = console_start(machine->console, &machine->serial_end.device);
 
@@ -423,13 +448,41 @@ static int start(struct machine *machine, struct error *err)
         r = console_start(machine->virtio_console, &machine->virtio_end.device);
     if (r < 0)
         return error_set_errno(err, r, "cannot start the console");
+    if (machine->config->exit_record)
+        machine->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    return 0; /* where there is no /proc, the record says no memory of the VMM's */
+}
+
+int machine_lock(struct machine *machine, struct jail *jail, const struct guardian *guardian,
+                 struct error *err)
+{
+    struct virtio_device *vsock = devices_vsock(machine->devices);
+    const char *path = machine->config->devices.vsock.path;
+    int r = jail_enter(jail, guardian, err);
+
+    if (r < 0)
+        return r;
+    machine->jail = jail;
+    if (jail->closed && vsock) /* its folder is where we are */
+        virtio_vsock_relocate(vsock, strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
+    stages_reach(machine->stages, STAGE_LOCKED);
+    return 0;
+}
+
+static int start(struct machine *machine, struct error *err)
+{
+    int started = devices_start(machine->devices, &machine->thread_hook, err);
+
+    if (started < 0)
+        return started;
     for (unsigned i = 0; i < machine->vcpu_count; i++) {
-        r = vcpu_start(&machine->vcpus[i]);
+        int r = vcpu_start(&machine->vcpus[i]);
         if (r < 0)
             return error_set_errno(err, r, "cannot start CPU %u's thread", i);
     }
     stages_reach(machine->stages, STAGE_STARTED);
     loop_timer_arm(&machine->settled, SETTLED_AFTER_NS, 0);
+    thread_begin(&machine->thread_hook, THREAD_LOOP); /* the last: no thread is started any more */
     return 0;
 }
 

@@ -25,8 +25,10 @@
 #include "guest/memory.h"
 #include "guest/vcpu.h"
 #include "guest/vm.h"
+#include "jail.h"
 #include "loader/loader.h"
 #include "stages.h"
+#include "terminal.h"
 
 /* Why a machine ended. The words of the exit record are in machine_end_reason_name(). */
 enum machine_end_reason {
@@ -37,6 +39,7 @@ enum machine_end_reason {
     MACHINE_SIGNAL,
     MACHINE_CONSOLE, /* its user ended it with Ctrl-A x */
     MACHINE_REFUSED, /* it never ran */
+    MACHINE_KILLED,  /* its process was, by a signal that it cannot take */
 };
 
 #define EXIT_STATUS_REFUSED    125
@@ -72,6 +75,7 @@ struct machine {
     struct osvm_port osvm_port;
     bool board_ready;
 
+    int status_fd; /* /proc/self/status, for the exit record; -1: not wanted */
     struct console *console;
     struct console_serial serial_end;
     struct console *virtio_console; /* NULL: there is none */
@@ -83,6 +87,8 @@ struct machine {
 
     struct power_sink power;
     struct vcpu_observer observer;
+    struct jail *jail; /* borrowed; NULL before machine_lock() */
+    struct thread_hook thread_hook;
     struct console_user user;
     struct loop_signals signals;
     struct loop_timer settled;
@@ -96,11 +102,13 @@ struct machine {
  * Build the machine: VM, memory, board, devices, CPUs, console. SIGTERM, SIGINT, SIGHUP and SIGQUIT
  * are blocked in the process from here on, and taken by the loop.
  *
+ * @terminal  of standard input, as it was found; copied
  * Returns 0 or a negative errno with the reason in err. In both cases machine_destroy() follows.
  * The main thread.
  */
-int machine_create(struct machine *machine, const struct config *config, const struct log *log,
-                   struct stages *stages, struct error *err);
+int machine_create(struct machine *machine, const struct config *config,
+                   const struct terminal *terminal, const struct log *log, struct stages *stages,
+                   struct error *err);
 void machine_destroy(struct machine *machine);
 
 /**
@@ -109,6 +117,21 @@ void machine_destroy(struct machine *machine);
  * Returns 0 or a negative errno with the reason in err.
  */
 int machine_load(struct machine *machine, struct boot_request *request, struct error *err);
+
+/**
+ * Take the last of what wants the caller's rights, so that machine_run() needs none: connect the
+ * console, open what the exit record is to tell of.
+ * Returns 0 or a negative errno with the reason in err.
+ */
+int machine_prepare(struct machine *machine, struct error *err);
+
+/**
+ * Enter the jail. Returns 0 or a negative errno with the reason in err.
+ *
+ * @guardian  of this process. @jail  borrowed for the machine's life
+ */
+int machine_lock(struct machine *machine, struct jail *jail, const struct guardian *guardian,
+                 struct error *err);
 
 /**
  * Run until something ends it, which `machine->end` then tells.

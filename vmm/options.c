@@ -275,6 +275,63 @@ static int set_check(struct config *config, const char *value, struct error *err
     return 0;
 }
 
+static int set_clean_up(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->clean_up = true;
+    return 0;
+}
+
+static int set_id_number(int64_t *target, const char *value, struct error *err)
+{
+    uint64_t id;
+
+    /* (uid_t)-1 means "leave it" to the system calls. */
+    if (parse_u64(value, 0, UINT32_MAX - 1, &id) < 0)
+        return error_set(err, -EINVAL, "'%s' is not the number of a user or group", value);
+    *target = (int64_t)id;
+    return 0;
+}
+
+static int set_uid(struct config *config, const char *value, struct error *err)
+{
+    return set_id_number(&config->uid, value, err);
+}
+
+static int set_gid(struct config *config, const char *value, struct error *err)
+{
+    return set_id_number(&config->gid, value, err);
+}
+
+/* FIRST-LAST */
+static int set_uid_range(struct config *config, const char *value, struct error *err)
+{
+    _cleanup_free_ char *first = strdup(value);
+    char *last = first ? strchr(first, '-') : NULL;
+    uint64_t from = 0, to = 0;
+
+    if (!first)
+        return error_set(err, -ENOMEM, "out of memory");
+    if (last)
+        *last++ = '\0';
+    if (!last || parse_u64(first, 1, UINT32_MAX - 1, &from) < 0 ||
+        parse_u64(last, from, UINT32_MAX - 1, &to) < 0)
+        return error_set(err, -EINVAL,
+                         "'%s' is not a range of users; say 200000-201000 or the like", value);
+    config->uid_first = (uint32_t)from;
+    config->uid_last = (uint32_t)to;
+    return 0;
+}
+
+static int set_no_jail(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->no_jail = true;
+    return 0;
+}
+
 /* --config, --help and --version are looked for before the others; nothing is left to set. */
 static int set_nothing(struct config *config, const char *value, struct error *err)
 {
@@ -322,6 +379,16 @@ static const struct option table[] = {
      "stats=SECONDS"},
     {"transport", OPTION_VALUE, "KIND", false, set_transport, NULL, NULL,
      "how the guest finds them: mmio (default) or pci"},
+    {"uid", OPTION_VALUE, "N", false, set_uid, NULL, "The jail",
+     "as root: the user that the machine's process becomes (default: the\n"
+     "owner of its first share or of its vsock's folder, else a user that\n"
+     "no other machine has, of --uid-range)"},
+    {"gid", OPTION_VALUE, "N", false, set_gid, NULL, NULL,
+     "as root: its group (default: as the user)"},
+    {"uid-range", OPTION_VALUE, "FIRST-LAST", false, set_uid_range, NULL, NULL,
+     "where those users are taken from (default: 1879048192-1879113727)"},
+    {"no-jail", OPTION_FLAG, NULL, false, set_no_jail, NULL, NULL,
+     "run the machine with the caller's rights, unconfined; for debugging"},
     {"console", OPTION_VALUE, "WHERE", false, set_console, NULL, "Console and messages",
      "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"
      "the status), file=PATH, socket=PATH (a Unix socket), or none"},
@@ -339,6 +406,9 @@ static const struct option table[] = {
      "the command line win"},
     {"check", OPTION_FLAG, NULL, true, set_check, NULL, NULL,
      "look at everything, say the plan, start nothing"},
+    {"clean-up", OPTION_FLAG, NULL, true, set_clean_up, NULL, NULL,
+     "remove what a killed run with the same options has left behind;\n"
+     "start nothing"},
     {"help", OPTION_FLAG, NULL, true, set_nothing, NULL, NULL, "show this help"},
     {"version", OPTION_FLAG, NULL, true, set_nothing, NULL, NULL, "show the version"},
 };

@@ -40,15 +40,16 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
         printf("debug exit: port 0x%x\n", (unsigned)config->debug_exit_port);
     if (config->exit_record)
         printf("exit record: %s\n", config->exit_record);
-    printf("All of it can be had here; nothing was started.\n");
 }
 
-int plan_check(const struct config *config, const struct inputs *inputs, const struct log *log,
+int plan_check(const struct config *config, const struct inputs *inputs,
+               const struct guardian *guardian, struct jail *jail, const struct log *log,
                struct stages *stages, struct error *err)
 {
     struct boot_request request = inputs_boot_request(inputs, config);
     struct machine machine;
-    int r = machine_create(&machine, config, log, stages, err);
+    char text[512];
+    int r = machine_create(&machine, config, &guardian->terminal, log, stages, err);
 
     if (r == 0) {
         r = machine_load(&machine, &request, err);
@@ -57,6 +58,12 @@ int plan_check(const struct config *config, const struct inputs *inputs, const s
     }
     if (r == 0)
         print_plan(config, inputs, &machine);
-    machine_destroy(&machine);
-    return r;
+    machine_destroy(&machine); /* while its files can be removed */
+    if (r == 0)
+        r = jail_enter(jail, guardian, err);
+    if (r < 0)
+        return r;
+    jail_describe(jail, text, sizeof(text));
+    printf("jail:     %s\nAll of it can be had here; nothing was started.\n", text);
+    return 0;
 }
