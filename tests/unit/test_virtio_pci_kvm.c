@@ -1,6 +1,7 @@
 /* virtio/pci.h through a real VM: interrupts, and doorbells that a guest rings. */
 #include "virtio_pci_fixture.h"
 
+#include <errno.h>
 #include <linux/kvm.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -93,6 +94,26 @@ static void test_kvm_intx(void **state)
     assert_true(pic_and_ioapic_see(f));
     get(f, bar(f, VIRTIO_PCI_ISR), 1);
     assert_false(pic_and_ioapic_see(f));
+    destroy(f);
+}
+
+/* A pin's pulse is one edge, which has arrived once the call returns: no thread of KVM's brings it.
+ */
+static void test_kvm_pin_pulse(void **state)
+{
+    struct fixture *f = build_with_kvm();
+    struct kvm_irqchip pic = {.chip_id = KVM_IRQCHIP_PIC_MASTER};
+    struct irq_line line;
+
+    (void)state;
+    assert_int_equal(vm_irq_connect(&f->vm, IRQ_COUNT, &line), -EINVAL);
+    assert_int_equal(vm_irq_connect(&f->vm, IRQ_SERIAL, &line), 0);
+    irq_line_pulse(&line);
+    assert_int_equal(ioctl(f->vm.fd, KVM_GET_IRQCHIP, &pic), 0);
+    assert_true(pic.chip.pic.irr & 1 << IRQ_SERIAL);
+    assert_false(pic.chip.pic.last_irr & 1 << IRQ_SERIAL); /* it is low again */
+    irq_line_destroy(&line);
+    assert_int_equal(ioctl(f->vm.fd, KVM_GET_IRQCHIP, &pic), 0); /* the VM was borrowed */
     destroy(f);
 }
 
@@ -217,6 +238,7 @@ int main(void)
     unit_add(&unit, "KVM: MSI-X reaches the local APIC", test_kvm_msix, NULL);
     unit_add(&unit, "KVM: INTx reaches the 8259 and the IOAPIC", test_kvm_intx, NULL);
     unit_add(&unit, "KVM: INTx after MSI-X", test_kvm_pins_after_msix, NULL);
+    unit_add(&unit, "KVM: a pin's pulse", test_kvm_pin_pulse, NULL);
     unit_add(&unit, "KVM: doorbells do not stop the CPU", test_kvm_doorbell, NULL);
     unit_add(&unit, "KVM: two doorbells at one address", test_kvm_two_at_one_address, NULL);
     return unit_run(&unit, "virtio_pci_kvm");

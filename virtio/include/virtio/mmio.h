@@ -37,8 +37,8 @@ struct virtio_mmio {
 /**
  * Put a device behind registers at `base`. The caller adds `mmio->range` to the memory bus.
  *
- * @vm   for ioeventfd and irqfd; NULL in tests: then notifications come through the register, and
- *       `irq` (taken over) is pulsed
+ * @vm   for ioeventfds; NULL in tests: then all comes through the registers
+ * @irq  taken over
  * Returns 0 or a negative errno; `irq` is not taken over then. Before the guest runs.
  */
 int virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device, uint64_t base,
