@@ -325,10 +325,29 @@ static bool agree_on_version(struct request *r)
     return true;
 }
 
+/* Whether a parameter stands twice: which one counts would be anybody's guess, and a policy before
+ * this server might guess otherwise. */
+static bool repeated(struct json params)
+{
+    static const char *const names[] = {"name", "arguments", "cursor", "protocolVersion", "_meta"};
+    unsigned seen[sizeof(names) / sizeof(names[0])] = {0};
+    struct json_walk walk = json_walk(params);
+
+    while (json_walk_next(&walk))
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+            if (json_text_is(walk.name, names[i]) && seen[i]++ > 0)
+                return true;
+    return false;
+}
+
 static void handle_request(struct request *r, struct json method)
 {
     if (r->has_params && !json_is(r->params, JSON_OBJECT)) {
         fail(r, MCP_INVALID_PARAMS, "params is not an object");
+        return;
+    }
+    if (r->has_params && repeated(r->params)) {
+        fail(r, MCP_INVALID_PARAMS, "a parameter stands twice");
         return;
     }
     if (!agree_on_version(r))
