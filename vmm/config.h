@@ -39,6 +39,8 @@ struct config {
     char *log_path;
     enum log_level log_level;
     bool check;
+    bool clean_up; /* remove what a run with this configuration has left, start nothing */
+    bool no_jail;
 };
 
 /* The defaults. Freed by config_free(). */

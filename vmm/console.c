@@ -17,7 +17,6 @@
 #include "base/cleanup.h"
 #include "base/util.h"
 #include "host_stream.h"
-#include "terminal.h"
 
 #define CONSOLE_INPUT_SIZE 256
 
@@ -384,9 +383,9 @@ static int open_host_end(struct console *console, struct error *err)
 
 DEFINE_CLEANUP(struct console, console_destroy)
 
-int console_create(enum console_kind kind, const char *path, struct loop *loop,
-                   const struct log *log, struct console_user *user, struct console **ret_console,
-                   struct error *err)
+int console_create(enum console_kind kind, const char *path, const struct terminal *terminal,
+                   struct loop *loop, const struct log *log, struct console_user *user,
+                   struct console **ret_console, struct error *err)
 {
     _cleanup_(console_destroy_cleanup) struct console *console = calloc(1, sizeof(*console));
     int r;
@@ -396,6 +395,7 @@ int console_create(enum console_kind kind, const char *path, struct loop *loop,
     pthread_mutex_init(&console->lock, NULL);
     console->kind = kind;
     console->path = path;
+    console->terminal = *terminal;
     console->loop = loop;
     console->log = log;
     console->user = user;
@@ -414,7 +414,6 @@ void console_destroy(struct console *console)
 {
     if (!console)
         return;
-    terminal_restore(&console->terminal);
     loop_remove(console->loop, &console->listen_source);
     loop_remove(console->loop, &console->in_source);
     loop_remove(console->loop, &console->out_source);
@@ -440,7 +439,7 @@ static int start_stdio(struct console *console)
 
     if (isatty(in_fd)) {
         /* In the background, touching the terminal would stop this process. */
-        if (!terminal_usable(in_fd) || terminal_set_raw(&console->terminal, in_fd) < 0)
+        if (terminal_set_raw(&console->terminal) < 0)
             in_fd = -1;
     } else if (fcntl(in_fd, F_GETFD) < 0) {
         in_fd = -1;

@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "config.h"
 #include "guest/board/serial.h"
+#include "terminal.h"
 
 struct console;
 
@@ -26,25 +27,24 @@ struct console_user {
  * Open the console's host end. The terminal, if it is one, is not touched yet.
  *
  * @path         the file or socket, borrowed; NULL for the other kinds
+ * @terminal     as terminal_look() found it; copied
  * @ret_console  freed by console_destroy()
  * Returns 0 or a negative errno with the reason in err.
  */
-int console_create(enum console_kind kind, const char *path, struct loop *loop,
-                   const struct log *log, struct console_user *user, struct console **ret_console,
-                   struct error *err);
+int console_create(enum console_kind kind, const char *path, const struct terminal *terminal,
+                   struct loop *loop, const struct log *log, struct console_user *user,
+                   struct console **ret_console, struct error *err);
 
-/*
- * Give the terminal back as it was, remove the socket, and a new file where the console was never
- * started. After the vCPUs' end.
- */
+/* Remove the socket, and a new file where the console was never started. After the vCPUs' end. */
 void console_destroy(struct console *console);
 
 /* What the serial device is told to write to. */
 struct serial_host *console_serial_host(struct console *console);
 
 /**
- * Begin: connect it with the device, put the terminal into raw mode, read input.
- * Returns 0 or a negative errno. The loop's thread.
+ * Begin: connect it with the device, put the terminal into raw mode (whoever looked at it puts it
+ * back), read input from when the loop runs.
+ * Returns 0 or a negative errno. The loop's thread, before the jail.
  */
 int console_start(struct console *console, struct serial *serial);
 

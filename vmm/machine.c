@@ -1,6 +1,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
 #include "base/util.h"
@@ -25,7 +27,7 @@ const char *machine_end_reason_name(enum machine_end_reason reason)
         [MACHINE_POWER_OFF] = "power-off",   [MACHINE_RESET] = "reset",
         [MACHINE_GUEST_EXIT] = "guest-exit", [MACHINE_GUEST_DIED] = "guest-died",
         [MACHINE_SIGNAL] = "signal",         [MACHINE_CONSOLE] = "console",
-        [MACHINE_REFUSED] = "refused",
+        [MACHINE_REFUSED] = "refused",       [MACHINE_KILLED] = "killed",
     };
 
     return names[reason];
@@ -299,8 +301,9 @@ static int create_vcpus(struct machine *machine, struct error *err)
     return 0;
 }
 
-int machine_create(struct machine *machine, const struct config *config, const struct log *log,
-                   struct stages *stages, struct error *err)
+int machine_create(struct machine *machine, const struct config *config,
+                   const struct terminal *terminal, const struct log *log, struct stages *stages,
+                   struct error *err)
 {
     int r;
 
@@ -310,6 +313,7 @@ int machine_create(struct machine *machine, const struct config *config, const s
         .stages = stages,
         .kvm.fd = -1,
         .vm.fd = -1,
+        .status_fd = -1,
         .power.event = on_power_event,
         .observer = {.died = on_vcpu_died, .ended = on_vcpu_ended},
         .user = {.end = on_user_end, .status = on_user_status},
@@ -325,7 +329,7 @@ int machine_create(struct machine *machine, const struct config *config, const s
     if (r == 0)
         r = vm_create(&machine->vm, &machine->kvm, machine->mem, err);
     if (r == 0)
-        r = console_create(config->console, config->console_path, machine->loop, log,
+        r = console_create(config->console, config->console_path, terminal, machine->loop, log,
                            &machine->user, &machine->console, err);
     if (r == 0)
         r = create_board(machine, err);
@@ -360,6 +364,7 @@ void machine_destroy(struct machine *machine)
         loop_signals_remove(machine->loop, &machine->signals);
     }
     loop_destroy(machine->loop);
+    close_fd(machine->status_fd);
     pthread_mutex_destroy(&machine->end_lock);
 }
 
@@ -391,14 +396,21 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     return r;
 }
 
-static int start(struct machine *machine, struct error *err)
+int machine_prepare(struct machine *machine, struct error *err)
 {
     int r = console_start(machine->console, &machine->serial);
 
     if (r < 0)
         return error_set_errno(err, r, "cannot start the console");
+    if (machine->config->exit_record)
+        machine->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    return 0; /* where there is no /proc, the record says no memory of the VMM's */
+}
+
+static int start(struct machine *machine, struct error *err)
+{
     for (unsigned i = 0; i < machine->vcpu_count; i++) {
-        r = vcpu_start(&machine->vcpus[i]);
+        int r = vcpu_start(&machine->vcpus[i]);
         if (r < 0)
             return error_set_errno(err, r, "cannot start CPU %u's thread", i);
     }

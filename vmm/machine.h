@@ -26,6 +26,7 @@
 #include "guest/vm.h"
 #include "loader/loader.h"
 #include "stages.h"
+#include "terminal.h"
 
 /* Why a machine ended. The words of the exit record are in machine_end_reason_name(). */
 enum machine_end_reason {
@@ -36,6 +37,7 @@ enum machine_end_reason {
     MACHINE_SIGNAL,
     MACHINE_CONSOLE, /* its user ended it with Ctrl-A x */
     MACHINE_REFUSED, /* it never ran */
+    MACHINE_KILLED,  /* its process was, by a signal that it cannot take */
 };
 
 #define EXIT_STATUS_REFUSED    125
@@ -71,6 +73,7 @@ struct machine {
     struct osvm_port osvm_port;
     bool board_ready;
 
+    int status_fd; /* /proc/self/status, for the exit record; -1: not wanted */
     struct console *console;
     struct devices *devices;
     char *cmdline; /* the kernel's */
@@ -92,11 +95,13 @@ struct machine {
  * Build the machine: VM, memory, board, devices, CPUs, console. SIGTERM, SIGINT, SIGHUP and SIGQUIT
  * are blocked in the process from here on, and taken by the loop.
  *
+ * @terminal  of standard input, as it was found; copied
  * Returns 0 or a negative errno with the reason in err. In both cases machine_destroy() follows.
  * The main thread.
  */
-int machine_create(struct machine *machine, const struct config *config, const struct log *log,
-                   struct stages *stages, struct error *err);
+int machine_create(struct machine *machine, const struct config *config,
+                   const struct terminal *terminal, const struct log *log, struct stages *stages,
+                   struct error *err);
 void machine_destroy(struct machine *machine);
 
 /**
@@ -105,6 +110,13 @@ void machine_destroy(struct machine *machine);
  * Returns 0 or a negative errno with the reason in err.
  */
 int machine_load(struct machine *machine, struct boot_request *request, struct error *err);
+
+/**
+ * Take the last of what wants the caller's rights, so that machine_run() needs none: connect the
+ * console, open what the exit record is to tell of.
+ * Returns 0 or a negative errno with the reason in err.
+ */
+int machine_prepare(struct machine *machine, struct error *err);
 
 /**
  * Run until something ends it, which `machine->end` then tells.

@@ -1,4 +1,7 @@
-/* osvm-vmm: one process, one virtual machine. main() is the list of what happens. */
+/*
+ * osvm-vmm: one process, one virtual machine, and a guardian that waits for it. run(), start() and
+ * run_machine() are the list of what happens.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,9 +11,12 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/util.h"
 #include "config.h"
 #include "exit_record.h"
+#include "guardian.h"
 #include "inputs.h"
+#include "leftovers.h"
 #include "machine.h"
 #include "options.h"
 #include "plan.h"
@@ -36,6 +42,7 @@ struct run {
     struct log log;
     int record_fd; /* -1: no exit record is wanted */
     struct inputs inputs;
+    struct guardian guardian;
 };
 
 static void write_record(const struct run *run, const struct machine_end *end,
@@ -59,20 +66,23 @@ static int refuse(const struct run *run, const struct error *err)
     return EXIT_STATUS_REFUSED;
 }
 
-/* From the images to the end of the guest. Returns the exit status. */
+/* The VM process: from the images to the end of the guest. Returns the exit status. */
 static int run_machine(struct run *run)
 {
     struct boot_request request = inputs_boot_request(&run->inputs, &run->config);
     struct machine machine;
     struct machine_end end;
     struct error err = {0};
-    int r = machine_create(&machine, &run->config, &run->log, &run->stages, &err);
+    int r = machine_create(&machine, &run->config, &run->guardian.terminal, &run->log, &run->stages,
+                           &err);
 
     if (r == 0) {
         r = machine_load(&machine, &request, &err);
         if (r < 0)
             error_prefix(&err, r, "cannot load kernel '%s'", inputs_kernel_name(&run->config));
     }
+    if (r == 0)
+        r = machine_prepare(&machine, &err);
     if (r == 0)
         r = machine_run(&machine, &err);
     end = machine.end;
@@ -86,6 +96,82 @@ static int run_machine(struct run *run)
     else
         log_info(&run->log, "%s", end.text);
     return end.status;
+}
+
+/* --check, in the process that would run the machine. */
+static int check_machine(struct run *run)
+{
+    struct error err = {0};
+
+    if (plan_check(&run->config, &run->inputs, &run->guardian.terminal, &run->log, &run->stages,
+                   &err) < 0)
+        return refuse(run, &err);
+    return 0;
+}
+
+/* The guardian: wait, tell what the VM process cannot tell any more, tidy up. */
+static int watch_machine(struct run *run)
+{
+    const int keep[] = {run->log.fd, run->record_fd};
+    struct guardian_verdict verdict;
+    struct machine_end end = {.reason = MACHINE_KILLED};
+
+    inputs_close(&run->inputs);
+    guardian_close_others(keep, ARRAY_SIZE(keep));
+    guardian_wait(&run->guardian, run->config.console == CONSOLE_STDIO, &verdict);
+    if (!run->config.check)
+        leftovers_remove(&run->config);
+    if (verdict.signal) {
+        end.status = verdict.status;
+        snprintf(end.text, sizeof(end.text), "%s", verdict.text);
+        log_error(&run->log, "%s", end.text);
+        write_record(run, &end, NULL);
+    }
+    return verdict.status;
+}
+
+/* What the caller left open and no option names is none of the machine's business. */
+static void close_unnamed(const struct device_config *devices)
+{
+    int named[CONFIG_MAX_NETS];
+    size_t count = 0;
+
+    for (unsigned i = 0; i < devices->net_count; i++) {
+        size_t at = count;
+
+        if (devices->nets[i].kind != NET_FD)
+            continue;
+        for (; at > 0 && named[at - 1] > devices->nets[i].fd; at--)
+            named[at] = named[at - 1];
+        named[at] = devices->nets[i].fd;
+        count++;
+    }
+    guardian_close_others(named, count);
+}
+
+/* Everything that is asked for is known: take what wants the caller's view, and become two. */
+static int start(struct run *run)
+{
+    struct error err = {0};
+
+    close_unnamed(&run->config.devices);
+    if (open_log(&run->log, &run->config, &err) < 0)
+        return refuse(run, &err);
+    if (run->config.exit_record && !run->config.check &&
+        exit_record_open(run->config.exit_record, &run->record_fd, &err) < 0)
+        return refuse(run, &err);
+    stages_reach(&run->stages, STAGE_OPTIONS);
+    if (inputs_open(&run->inputs, &run->config, &err) < 0)
+        return refuse(run, &err);
+    stages_reach(&run->stages, STAGE_IMAGES);
+    if (run->config.no_jail)
+        log_warning(&run->log, "--no-jail: a guest that breaks out has all of your rights");
+    if (guardian_fork(&run->guardian, !run->config.no_jail, &err) < 0)
+        return refuse(run, &err);
+    if (run->guardian.vm)
+        return watch_machine(run);
+    stages_reach(&run->stages, STAGE_FORKED);
+    return run->config.check ? check_machine(run) : run_machine(run);
 }
 
 static int run(struct run *run, int argc, char *argv[])
@@ -103,20 +189,11 @@ static int run(struct run *run, int argc, char *argv[])
         puts("osvm-vmm " OSVM_VERSION);
         return 0;
     }
-    if (open_log(&run->log, &run->config, &err) < 0)
-        return refuse(run, &err);
-    if (run->config.exit_record && !run->config.check &&
-        exit_record_open(run->config.exit_record, &run->record_fd, &err) < 0)
-        return refuse(run, &err);
-    stages_reach(&run->stages, STAGE_OPTIONS);
-    if (inputs_open(&run->inputs, &run->config, &err) < 0)
-        return refuse(run, &err);
-    stages_reach(&run->stages, STAGE_IMAGES);
-    if (!run->config.check)
-        return run_machine(run);
-    if (plan_check(&run->config, &run->inputs, &run->log, &run->stages, &err) < 0)
-        return refuse(run, &err);
-    return 0;
+    if (run->config.clean_up) {
+        leftovers_remove(&run->config);
+        return 0;
+    }
+    return start(run);
 }
 
 /*
@@ -136,6 +213,7 @@ int main(int argc, char *argv[])
     struct run own = {
         .log = {.fd = STDERR_FILENO, .level = LOG_WARNING, .prefix = "osvm-vmm"},
         .record_fd = -1,
+        .guardian.pidfd = -1,
     };
     int status;
 
@@ -145,6 +223,7 @@ int main(int argc, char *argv[])
     status = run(&own, argc, argv);
     inputs_close(&own.inputs);
     close_fd(own.record_fd);
+    close_fd(own.guardian.pidfd);
     config_free(&own.config);
     return status;
 }

@@ -252,6 +252,22 @@ static int set_check(struct config *config, const char *value, struct error *err
     return 0;
 }
 
+static int set_clean_up(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->clean_up = true;
+    return 0;
+}
+
+static int set_no_jail(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->no_jail = true;
+    return 0;
+}
+
 /* --config, --help and --version are looked for before the others; nothing is left to set. */
 static int set_nothing(struct config *config, const char *value, struct error *err)
 {
@@ -299,6 +315,8 @@ static const struct option table[] = {
      "stats=SECONDS"},
     {"transport", OPTION_VALUE, "KIND", false, set_transport, NULL, NULL,
      "how the guest finds them: mmio (default) or pci"},
+    {"no-jail", OPTION_FLAG, NULL, false, set_no_jail, NULL, "The jail",
+     "run the machine with the caller's rights, unconfined; for debugging"},
     {"console", OPTION_VALUE, "WHERE", false, set_console, NULL, "Console and messages",
      "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"
      "the status), file=PATH, socket=PATH (a Unix socket), or none"},
@@ -313,6 +331,9 @@ static const struct option table[] = {
      "the command line win"},
     {"check", OPTION_FLAG, NULL, true, set_check, NULL, NULL,
      "look at everything, say the plan, start nothing"},
+    {"clean-up", OPTION_FLAG, NULL, true, set_clean_up, NULL, NULL,
+     "remove what a killed run with the same options has left behind;\n"
+     "start nothing"},
     {"help", OPTION_FLAG, NULL, true, set_nothing, NULL, NULL, "show this help"},
     {"version", OPTION_FLAG, NULL, true, set_nothing, NULL, NULL, "show the version"},
 };

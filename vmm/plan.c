@@ -40,12 +40,13 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
     printf("All of it can be had here; nothing was started.\n");
 }
 
-int plan_check(const struct config *config, const struct inputs *inputs, const struct log *log,
-               struct stages *stages, struct error *err)
+int plan_check(const struct config *config, const struct inputs *inputs,
+               const struct terminal *terminal, const struct log *log, struct stages *stages,
+               struct error *err)
 {
     struct boot_request request = inputs_boot_request(inputs, config);
     struct machine machine;
-    int r = machine_create(&machine, config, log, stages, err);
+    int r = machine_create(&machine, config, terminal, log, stages, err);
 
     if (r == 0) {
         r = machine_load(&machine, &request, err);

@@ -6,13 +6,15 @@
 #include "config.h"
 #include "inputs.h"
 #include "stages.h"
+#include "terminal.h"
 
 /**
  * Build and load the machine as a run would, without starting its CPUs, and print the plan to
  * standard output.
  * Returns 0, or a negative errno with one line for the user in err.
  */
-int plan_check(const struct config *config, const struct inputs *inputs, const struct log *log,
-               struct stages *stages, struct error *err);
+int plan_check(const struct config *config, const struct inputs *inputs,
+               const struct terminal *terminal, const struct log *log, struct stages *stages,
+               struct error *err);
 
 #endif

@@ -8,8 +8,10 @@ enum stage {
     STAGE_MAIN,              /* main() begins */
     STAGE_OPTIONS,           /* the command line and config file are read */
     STAGE_IMAGES,            /* the images are open and recognised */
+    STAGE_FORKED,            /* the VM process begins */
     STAGE_MACHINE,           /* VM, memory, board and CPUs exist */
     STAGE_LOADED,            /* the image is in guest memory */
+    STAGE_LOCKED,            /* the jail is closed */
     STAGE_STARTED,           /* the CPUs' threads are started */
     STAGE_FIRST_EXIT,        /* the guest left to user space for the first time */
     STAGE_FIRST_INSTRUCTION, /* the guest said that it runs (SDK images do) */

@@ -5,32 +5,31 @@
 
 #define CTRL_A 0x01
 
-bool terminal_usable(int fd)
+void terminal_look(struct terminal *terminal, int fd)
 {
-    return isatty(fd) && tcgetpgrp(fd) == getpgrp();
+    *terminal = (struct terminal){.fd = fd};
+    terminal->usable =
+        isatty(fd) && tcgetpgrp(fd) == getpgrp() && tcgetattr(fd, &terminal->saved) == 0;
 }
 
-int terminal_set_raw(struct terminal *terminal, int fd)
+int terminal_set_raw(struct terminal *terminal)
 {
-    struct termios raw;
+    struct termios raw = terminal->saved;
 
-    if (tcgetattr(fd, &terminal->saved) < 0)
-        return -errno;
-    raw = terminal->saved;
+    if (!terminal->usable)
+        return -ENOTTY;
     cfmakeraw(&raw);
     raw.c_oflag |= OPOST; /* so that this program's own lines still begin at the left */
-    if (tcsetattr(fd, TCSANOW, &raw) < 0)
+    if (tcsetattr(terminal->fd, TCSANOW, &raw) < 0)
         return -errno;
-    terminal->fd = fd;
     terminal->raw = true;
     return 0;
 }
 
-void terminal_restore(struct terminal *terminal)
+void terminal_restore(const struct terminal *terminal)
 {
-    if (terminal->raw)
+    if (terminal->usable)
         tcsetattr(terminal->fd, TCSANOW, &terminal->saved);
-    terminal->raw = false;
 }
 
 bool terminal_key(struct terminal *terminal, uint8_t typed, uint8_t *ret_byte,

@@ -8,18 +8,24 @@
 #include <termios.h>
 
 struct terminal {
-    int fd; /* borrowed */
+    int fd;      /* borrowed */
+    bool usable; /* it is one, and this process is in its foreground, so that it may read */
     bool raw;
-    struct termios saved;
-    bool escaped; /* Ctrl-A was typed, its second key is awaited */
+    struct termios saved; /* as it was found, where it is usable */
+    bool escaped;         /* Ctrl-A was typed, its second key is awaited */
 };
 
-/* Whether fd is a terminal that this process may read (it is in the foreground). */
-bool terminal_usable(int fd);
+/*
+ * Look at it, before the process enters a PID namespace: in there the foreground process group has
+ * no number that could be compared.
+ */
+void terminal_look(struct terminal *terminal, int fd);
 
-/* Put it into raw mode; terminal_restore() undoes that. Returns 0 or a negative errno. */
-int terminal_set_raw(struct terminal *terminal, int fd);
-void terminal_restore(struct terminal *terminal);
+/* Put a usable one into raw mode. Returns 0 or a negative errno. */
+int terminal_set_raw(struct terminal *terminal);
+
+/* Put a usable one back as it was found. */
+void terminal_restore(const struct terminal *terminal);
 
 enum terminal_command { TERMINAL_NONE, TERMINAL_END, TERMINAL_STATUS };
 

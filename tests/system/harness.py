@@ -83,6 +83,19 @@ class Process:
             if stream:
                 stream.close()
 
+    def vm_pid(self):
+        """The process that runs the machine: the guardian's child. Waits until it is there."""
+        children = f"/proc/{self.pid}/task/{self.pid}/children"
+        found = []
+
+        def forked():
+            with open(children, encoding="ascii") as file:
+                found[:] = map(int, file.read().split())
+            return found
+
+        await_condition(forked, "the machine's process")
+        return found[0]
+
     def signal(self, number):
         self.popen.send_signal(number)
 
@@ -109,18 +122,24 @@ class Process:
         self._read(lambda: text in self.out, limit)
         check(text in self.out, f"ended without {text!r}: out {self.out!r}, err {self.err!r}")
 
-    def end(self, limit=LIMIT_S):
-        """Wait for its end; nothing of its session may outlive it."""
+    def session_is_gone(self):
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    def end(self, limit=LIMIT_S, killed=False):
+        """Wait for its end; nothing of its session may outlive it. Where the guardian was killed
+        the kernel ends the machine's process, and that takes a moment."""
         self._read(lambda: False, limit)
         try:
             status = self.popen.wait(limit)
         except subprocess.TimeoutExpired:
             raise Failed(f"still running after {limit} s") from None
-        try:
-            os.killpg(self.pid, 0)
-            raise Failed("a process of it is left behind")
-        except ProcessLookupError:
-            pass
+        if killed:
+            await_condition(self.session_is_gone, "the end of all its processes", limit)
+        check(self.session_is_gone(), "a process of it is left behind")
         return Ended(status, self.out, self.err.decode(errors="replace"))
 
 

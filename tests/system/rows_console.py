@@ -136,9 +136,10 @@ def _(bench):
         with bench.start(*words, stderr=None if 2 in fds else -1, preexec_fn=closing(*fds),
                          **options) as vmm:
             def ready():
+                pid = vmm.vm_pid()
                 try:
-                    comms = [open(f"/proc/{vmm.pid}/task/{t}/comm", encoding="ascii").read()
-                             for t in os.listdir(f"/proc/{vmm.pid}/task")]
+                    comms = [open(f"/proc/{pid}/task/{t}/comm", encoding="ascii").read()
+                             for t in os.listdir(f"/proc/{pid}/task")]
                 except OSError:
                     comms = []
                 return any("vcpu" in comm for comm in comms)
@@ -146,7 +147,7 @@ def _(bench):
             await_condition(ready, "a vCPU thread")
             for fd in fds:
                 try:
-                    target = os.readlink(f"/proc/{vmm.pid}/fd/{fd}")
+                    target = os.readlink(f"/proc/{vmm.vm_pid()}/fd/{fd}")
                 except FileNotFoundError:
                     continue
                 check(target == "/dev/null", f"closed {fds}: descriptor {fd} is now {target}")

@@ -21,7 +21,7 @@ def ended_with_record(bench, *words, **options):
 def check_record(record):
     """What is in every record of a machine that ran."""
     stages = record["stages-us"]
-    order = ["main", "options", "images", "machine", "loaded", "started", "ended"]
+    order = ["main", "options", "images", "forked", "machine", "loaded", "started", "ended"]
     check(all(stage in stages for stage in order), f"a stage is missing: {stages}")
     times = [stages[stage] for stage in order]
     check(times == sorted(times), f"the stages are not in order: {stages}")
@@ -128,7 +128,7 @@ def _(bench):
     for cpus in (64, 200):
         with bench.start("--kernel", bench.guest("sleep"), "--cpus", cpus) as vmm:
             vmm.await_output(b"READY\n", 10)
-            await_condition(lambda pid=vmm.pid, cpus=cpus: len(os.listdir(f"/proc/{pid}/task")) > cpus,
+            await_condition(lambda pid=vmm.vm_pid(), cpus=cpus: len(os.listdir(f"/proc/{pid}/task")) > cpus,
                             f"a thread for each of {cpus} CPUs", 10)
             vmm.signal(signal.SIGTERM)
             check(vmm.end(10).status == 143, str(vmm.popen.returncode))
@@ -142,9 +142,10 @@ def _(bench):
 
     with bench.start("--kernel", bench.guest("sleep"), "--cpus", "8") as vmm:
         vmm.await_output(b"READY\n")
-        before = used(vmm.pid)
+        pid = vmm.vm_pid()
+        before = used(pid)
         time.sleep(1)
-        ticks = used(vmm.pid) - before
+        ticks = used(pid) - before
         check(ticks <= 5, f"{ticks} ticks of CPU time in a second of idling")
         vmm.signal(signal.SIGTERM)
         vmm.end()
@@ -211,6 +212,6 @@ def _(bench):
     with bench.start("--kernel", bench.guest("sleep"), "--console", "socket=s") as vmm:
         await_condition((bench.folder / "s").exists, "the socket")
         vmm.signal(signal.SIGKILL)
-        check(vmm.end(5).status == -signal.SIGKILL, str(vmm.popen.returncode))
+        check(vmm.end(5, killed=True).status == -signal.SIGKILL, str(vmm.popen.returncode))
     ended = bench.run("--kernel", bench.guest("power_off"), "--console", "socket=s")
     check(ended.status == 0 and not (bench.folder / "s").exists(), str(ended))

@@ -32,7 +32,7 @@ def _(bench):
 
         def opened():
             nonlocal memory
-            memory = memory or guest_memory(vmm.pid)
+            memory = memory or guest_memory(vmm.vm_pid())
             return memory is not None
 
         await_condition(opened, "guest memory")
