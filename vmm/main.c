@@ -17,6 +17,7 @@
 #include "guardian.h"
 #include "inputs.h"
 #include "leftovers.h"
+#include "limits.h"
 #include "machine.h"
 #include "options.h"
 #include "plan.h"
@@ -43,6 +44,7 @@ struct run {
     int record_fd; /* -1: no exit record is wanted */
     struct inputs inputs;
     struct guardian guardian;
+    struct limits limits;
 };
 
 static void write_record(const struct run *run, const struct machine_end *end,
@@ -76,6 +78,8 @@ static int run_machine(struct run *run)
     int r = machine_create(&machine, &run->config, &run->guardian.terminal, &run->log, &run->stages,
                            &err);
 
+    if (r < 0)
+        limits_explain(&run->limits, r, &err);
     if (r == 0) {
         r = machine_load(&machine, &request, &err);
         if (r < 0)
@@ -84,7 +88,9 @@ static int run_machine(struct run *run)
     if (r == 0)
         r = machine_prepare(&machine, &err);
     if (r == 0)
-        r = machine_run(&machine, &err);
+        r = limits_lock(&run->limits, &err);
+    if (r == 0)
+        r = limits_explain(&run->limits, machine_run(&machine, &err), &err);
     end = machine.end;
     if (r == 0)
         write_record(run, &end, &machine);
@@ -93,6 +99,8 @@ static int run_machine(struct run *run)
         return refuse(run, &err);
     if (end.reason == MACHINE_GUEST_DIED)
         log_error(&run->log, "the guest died: %s", end.text);
+    else if (end.reason == MACHINE_LIMIT)
+        log_error(&run->log, "%s", end.text);
     else
         log_info(&run->log, "%s", end.text);
     return end.status;
@@ -103,8 +111,8 @@ static int check_machine(struct run *run)
 {
     struct error err = {0};
 
-    if (plan_check(&run->config, &run->inputs, &run->guardian.terminal, &run->log, &run->stages,
-                   &err) < 0)
+    if (plan_check(&run->config, &run->inputs, &run->limits, &run->guardian.terminal, &run->log,
+                   &run->stages, &err) < 0)
         return refuse(run, &err);
     return 0;
 }
@@ -112,20 +120,27 @@ static int check_machine(struct run *run)
 /* The guardian: wait, tell what the VM process cannot tell any more, tidy up. */
 static int watch_machine(struct run *run)
 {
-    const int keep[] = {run->log.fd, run->record_fd};
+    int keep[2 + CGROUP_MAX_DESCRIPTORS] = {run->log.fd, run->record_fd};
+    size_t kept = 2 + limits_descriptors(&run->limits, keep + 2);
     struct guardian_verdict verdict;
-    struct machine_end end = {.reason = MACHINE_KILLED};
+    struct machine_end end;
+    struct limit_breach breach;
 
     inputs_close(&run->inputs);
-    guardian_close_others(keep, ARRAY_SIZE(keep));
-    guardian_wait(&run->guardian, run->config.console == CONSOLE_STDIO, &verdict);
+    guardian_close_others(keep, kept);
+    guardian_wait(&run->guardian, run->config.console == CONSOLE_STDIO, &run->limits.task,
+                  &verdict);
     if (!run->config.check)
         leftovers_remove(&run->config);
     if (verdict.signal) {
-        end.status = verdict.status;
-        snprintf(end.text, sizeof(end.text), "%s", verdict.text);
+        end = (struct machine_end){.reason = MACHINE_KILLED, .status = verdict.status};
+        if (limits_judge(&run->limits, verdict.signal, &breach))
+            end = machine_end_by_limit(&breach);
+        else
+            snprintf(end.text, sizeof(end.text), "%s", verdict.text);
         log_error(&run->log, "%s", end.text);
         write_record(run, &end, NULL);
+        return end.status;
     }
     return verdict.status;
 }
@@ -166,11 +181,15 @@ static int start(struct run *run)
     stages_reach(&run->stages, STAGE_IMAGES);
     if (run->config.no_jail)
         log_warning(&run->log, "--no-jail: a guest that breaks out has all of your rights");
+    if (limits_begin(&run->limits, &run->config, &err) < 0)
+        return refuse(run, &err);
     if (guardian_fork(&run->guardian, !run->config.no_jail, &err) < 0)
         return refuse(run, &err);
     if (run->guardian.vm)
         return watch_machine(run);
     stages_reach(&run->stages, STAGE_FORKED);
+    if (limits_enter(&run->limits, &err) < 0)
+        return refuse(run, &err);
     return run->config.check ? check_machine(run) : run_machine(run);
 }
 
@@ -191,6 +210,7 @@ static int run(struct run *run, int argc, char *argv[])
     }
     if (run->config.clean_up) {
         leftovers_remove(&run->config);
+        limits_clean_up(&run->config);
         return 0;
     }
     return start(run);
@@ -222,6 +242,7 @@ int main(int argc, char *argv[])
     config_init(&own.config);
     status = run(&own, argc, argv);
     inputs_close(&own.inputs);
+    limits_finish(&own.limits);
     close_fd(own.record_fd);
     close_fd(own.guardian.pidfd);
     config_free(&own.config);

@@ -6,7 +6,7 @@
 #include "machine.h"
 
 static void print_plan(const struct config *config, const struct inputs *inputs,
-                       const struct machine *machine)
+                       const struct limits *limits, const struct machine *machine)
 {
     static const char *const consoles[] = {
         [CONSOLE_STDIO] = "standard input and output",
@@ -37,12 +37,13 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
         printf("debug exit: port 0x%x\n", (unsigned)config->debug_exit_port);
     if (config->exit_record)
         printf("exit record: %s\n", config->exit_record);
+    limits_print(limits);
     printf("All of it can be had here; nothing was started.\n");
 }
 
 int plan_check(const struct config *config, const struct inputs *inputs,
-               const struct terminal *terminal, const struct log *log, struct stages *stages,
-               struct error *err)
+               const struct limits *limits, const struct terminal *terminal, const struct log *log,
+               struct stages *stages, struct error *err)
 {
     struct boot_request request = inputs_boot_request(inputs, config);
     struct machine machine;
@@ -54,7 +55,7 @@ int plan_check(const struct config *config, const struct inputs *inputs,
             error_prefix(err, r, "cannot load kernel '%s'", inputs_kernel_name(config));
     }
     if (r == 0)
-        print_plan(config, inputs, &machine);
+        print_plan(config, inputs, limits, &machine);
     machine_destroy(&machine);
     return r;
 }

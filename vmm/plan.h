@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "config.h"
 #include "inputs.h"
+#include "limits.h"
 #include "stages.h"
 #include "terminal.h"
 
@@ -14,7 +15,7 @@
  * Returns 0, or a negative errno with one line for the user in err.
  */
 int plan_check(const struct config *config, const struct inputs *inputs,
-               const struct terminal *terminal, const struct log *log, struct stages *stages,
-               struct error *err);
+               const struct limits *limits, const struct terminal *terminal, const struct log *log,
+               struct stages *stages, struct error *err);
 
 #endif
