@@ -1,7 +1,6 @@
 #include "duty_cycle.h"
 
 #include <signal.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/util.h"
@@ -55,14 +54,11 @@ uint64_t duty_cycle_count(struct duty_cycle *duty, uint64_t now_ns, uint64_t cpu
 uint64_t duty_cycle_step(struct duty_cycle *duty, pid_t pid)
 {
     bool was_stopped = duty->stopped;
-    struct timespec used;
-    uint64_t again_ns;
-    clockid_t clock;
+    uint64_t again_ns, used_ns;
 
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+    if (clock_child_cpu_ns(pid, &used_ns) < 0)
         return SAVED_NS; /* it has ended, and will be waited for */
-    again_ns = duty_cycle_count(duty, clock_monotonic_ns(),
-                                (uint64_t)used.tv_sec * NS_PER_SEC + (uint64_t)used.tv_nsec);
+    again_ns = duty_cycle_count(duty, clock_monotonic_ns(), used_ns);
     if (duty->stopped != was_stopped)
         kill(pid, duty->stopped ? SIGSTOP : SIGCONT);
     return again_ns;

@@ -29,9 +29,11 @@
 #define KERNEL_PART      16
 #define KERNEL_MIN_BYTES (32 * MIB)
 
-/* The kernel and the guardian wait so much longer than the machine's own loop, which says it well.
- */
-#define GRACE_S 2
+/* So long has the machine's own loop to end it and to say so; then the guardian kills it. */
+#define GRACE_NS (2 * NS_PER_SEC)
+
+/* CPU time is looked at no more often. */
+#define CPU_TIME_STEP_NS (5 * NS_PER_MS)
 
 /* The file of /proc that has VmData is less than half of that. */
 #define STATUS_MAX 4096
@@ -173,6 +175,30 @@ static int make_group(struct limits *limits, const struct cgroup_host *host, str
     return cgroup_create(host, name, &group_limits, &limits->group, err);
 }
 
+static void kill_at(struct limits *limits, uint64_t ns, enum limit_kind why)
+{
+    limits->kill_ns = ns;
+    limits->kill_for = why;
+}
+
+/* Tell the VM process, once, that it has used its CPU time. Returns when to look again. */
+static uint64_t watch_cpu_time(struct limits *limits, pid_t vm, uint64_t now_ns)
+{
+    const struct limits_config *wanted = &limits->config->limits;
+    uint64_t most_ns = wanted->cpu_time_s * NS_PER_SEC, used_ns;
+
+    if (limits->kill_for == LIMIT_CPU_TIME)
+        return UINT64_MAX;
+    if (clock_child_cpu_ns(vm, &used_ns) < 0)
+        return UINT64_MAX; /* it has ended */
+    if (used_ns >= most_ns) {
+        kill(vm, SIGXCPU);
+        kill_at(limits, now_ns + GRACE_NS, LIMIT_CPU_TIME);
+        return UINT64_MAX;
+    }
+    return max_u64((most_ns - used_ns) / host_cpus(wanted), CPU_TIME_STEP_NS);
+}
+
 static uint64_t guard(struct guardian_task *task, pid_t vm)
 {
     struct limits *limits = container_of(task, struct limits, task);
@@ -180,11 +206,13 @@ static uint64_t guard(struct guardian_task *task, pid_t vm)
 
     if (limits->quota == MEANS_GUARDIAN)
         again_ns = duty_cycle_step(&limits->duty, vm);
-    if (limits->deadline_ns && now_ns >= limits->deadline_ns) {
-        limits->killed_by_time = true;
+    if (limits->config->limits.cpu_time_s)
+        again_ns = min_u64(again_ns, watch_cpu_time(limits, vm, now_ns));
+    if (limits->kill_ns && now_ns >= limits->kill_ns) {
+        limits->killed = true;
         kill(vm, SIGKILL);
-    } else if (limits->deadline_ns) {
-        again_ns = min_u64(again_ns, limits->deadline_ns - now_ns);
+    } else if (limits->kill_ns) {
+        again_ns = min_u64(again_ns, limits->kill_ns - now_ns);
     }
     return again_ns;
 }
@@ -210,7 +238,7 @@ int limits_begin(struct limits *limits, const struct config *config, struct erro
     if (limits->quota == MEANS_GUARDIAN)
         duty_cycle_init(&limits->duty, wanted->cpu_percent, host_cpus(wanted));
     if (wanted->time_s && !config->check)
-        limits->deadline_ns = clock_monotonic_ns() + (wanted->time_s + GRACE_S) * NS_PER_SEC;
+        kill_at(limits, clock_monotonic_ns() + wanted->time_s * NS_PER_SEC + GRACE_NS, LIMIT_TIME);
     return r;
 }
 
@@ -311,11 +339,7 @@ int limits_lock(const struct limits *limits, struct error *err)
         return error_set_errno(err, r, "cannot bound osvm-vmm's own memory");
     if (limits->processes == MEANS_RLIMIT)
         r = set_rlimit(RLIMIT_NPROC, wanted->processes, wanted->processes);
-    if (r < 0)
-        return error_set_errno(err, r, "--limit-processes");
-    if (wanted->cpu_time_s)
-        r = set_rlimit(RLIMIT_CPU, wanted->cpu_time_s, wanted->cpu_time_s + GRACE_S);
-    return r < 0 ? error_set_errno(err, r, "--cpu-time-limit") : 0;
+    return r < 0 ? error_set_errno(err, r, "--limit-processes") : 0;
 }
 
 int limits_pin(const struct limits_config *limits, unsigned index, pthread_t thread)
@@ -335,27 +359,21 @@ bool limits_judge(const struct limits *limits, int signal, struct limit_breach *
 {
     const struct limits_config *wanted = &limits->config->limits;
     struct cgroup_usage usage = {0};
-    struct rusage children;
 
     if (signal != SIGKILL)
         return false;
-    if (limits->killed_by_time) {
-        *ret_breach = (struct limit_breach){LIMIT_TIME, wanted->time_s};
+    if (limits->killed) {
+        *ret_breach = (struct limit_breach){
+            .kind = limits->kill_for,
+            .value = limits->kill_for == LIMIT_TIME ? wanted->time_s : wanted->cpu_time_s,
+        };
         return true;
     }
     if (limits->group)
         cgroup_read_usage(limits->group, &usage);
-    if (usage.oom_kills > 0) {
+    if (usage.oom_kills > 0)
         *ret_breach = (struct limit_breach){LIMIT_MEMORY, limits->memory_bytes};
-        return true;
-    }
-    if (wanted->cpu_time_s && getrusage(RUSAGE_CHILDREN, &children) == 0 &&
-        (uint64_t)(children.ru_utime.tv_sec + children.ru_stime.tv_sec) + 1 >=
-            wanted->cpu_time_s + GRACE_S) {
-        *ret_breach = (struct limit_breach){LIMIT_CPU_TIME, wanted->cpu_time_s};
-        return true;
-    }
-    return false;
+    return usage.oom_kills > 0;
 }
 
 size_t limits_descriptors(const struct limits *limits, int *ret_fds)

@@ -7,8 +7,8 @@
  *   limits_begin     one process yet: choose, make the cgroup
  *   limits_enter     [V] go into it; from here on memory and CPU time count
  *   limits_lock      [V] the machine is built: what is bounded from now on
- *   limits.task      [G] while it waits: the duty cycle, the last word on time
- *   limits_judge     [G] what ended it, where it could not say so itself
+ *   limits.task      [G] while it waits: the duty cycle, CPU time, the last word on both times
+ *   limits_judge     [G] which limit killed it, where it could not say so itself
  *   limits_finish    [G], or the one process: remove the cgroup
  */
 #ifndef OSVM_VMM_LIMITS_H
@@ -30,7 +30,7 @@ enum limit_means {
     MEANS_CGROUP_V1,
     MEANS_CGROUP_V2,
     MEANS_RLIMIT,
-    MEANS_GUARDIAN, /* stops and continues the VM process */
+    MEANS_GUARDIAN, /* stops and continues the VM process, or kills it */
 };
 
 struct limits {
@@ -40,8 +40,9 @@ struct limits {
     struct cgroup *group;  /* NULL: none is needed, or it is not ours any more */
     struct duty_cycle duty;
     struct guardian_task task;
-    uint64_t deadline_ns; /* CLOCK_MONOTONIC: the guardian kills it then; 0: never */
-    bool killed_by_time;
+    uint64_t kill_ns;         /* CLOCK_MONOTONIC: the guardian kills it then; 0: never */
+    enum limit_kind kill_for; /* by which limit */
+    bool killed;
 };
 
 /**

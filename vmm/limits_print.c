@@ -55,7 +55,7 @@ void limits_print(const struct limits *limits)
         printf("limit:    %" PRIu64 " s of time (by a timer; behind it by the guardian)\n",
                wanted->time_s);
     if (wanted->cpu_time_s)
-        printf("limit:    %" PRIu64 " s of CPU time (by an rlimit)\n", wanted->cpu_time_s);
+        printf("limit:    %" PRIu64 " s of CPU time (by the guardian)\n", wanted->cpu_time_s);
     if (wanted->boot_s)
         printf("limit:    %" PRIu64 " s until the guest is ready (by a timer)\n", wanted->boot_s);
 }

@@ -1,7 +1,7 @@
 /*
  * The limits of time, watched on the machine's own loop: --time-limit, --boot-timeout, and the
- * kernel's word (SIGXCPU) that --cpu-time-limit is reached. Whoever does not trust this process has
- * the guardian and the kernel behind it (limits.h).
+ * guardian's word (SIGXCPU) that --cpu-time-limit is reached. A process that does not end by them
+ * is killed by the guardian (limits.h).
  */
 #ifndef OSVM_VMM_LIMITS_WATCH_H
 #define OSVM_VMM_LIMITS_WATCH_H
