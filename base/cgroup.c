@@ -411,6 +411,23 @@ int cgroup_v2_fd(const struct cgroup *group)
     return -1;
 }
 
+static int compare_ints(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+size_t cgroup_descriptors(const struct cgroup *group, int *ret_fds)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < group->count; i++) {
+        ret_fds[count++] = group->parts[i].parent_fd;
+        ret_fds[count++] = group->parts[i].fd;
+    }
+    qsort(ret_fds, count, sizeof(*ret_fds), compare_ints);
+    return count;
+}
+
 static void read_v2(int fd, struct cgroup_usage *usage)
 {
     usage->cpu_ns = get_key(fd, "cpu.stat", "usage_usec") * NS_PER_US;

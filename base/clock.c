@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 static uint64_t clock_ns(clockid_t id)
@@ -23,4 +24,15 @@ uint64_t clock_realtime_ns(void)
 uint64_t clock_process_cpu_ns(void)
 {
     return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int clock_child_cpu_ns(pid_t pid, uint64_t *ret_ns)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+        return -ESRCH;
+    *ret_ns = (uint64_t)used.tv_sec * NS_PER_SEC + (uint64_t)used.tv_nsec;
+    return 0;
 }

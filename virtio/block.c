@@ -490,6 +490,13 @@ int virtio_block_create(const struct virtio_env *env, const char *name,
     return 0;
 }
 
+uint64_t virtio_block_size(const struct virtio_device *device)
+{
+    const uint8_t *config = device->config;
+
+    return load_le64(config + CONFIG_CAPACITY) * BLOCK_SECTOR_SIZE;
+}
+
 const char *virtio_block_engine(const struct virtio_device *device)
 {
     const struct virtio_block *block = container_of(device, const struct virtio_block, device);

@@ -335,6 +335,7 @@ int virtio_fs_create(const struct virtio_env *env, const char *name,
     pthread_cond_init(&fs->idle, NULL);
     fs->session.read_only = options->read_only;
     fs->session.size_limit = options->size_limit;
+    fs->session.budget = options->budget;
     r = fs_session_init(&fs->session, take_fd(&root_fd), descriptors_each());
     if (r < 0) {
         fs_destroy(&fs->device);

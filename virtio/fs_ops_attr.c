@@ -83,8 +83,8 @@ int fs_op_statfs(struct fs_session *session, struct fs_request *request)
         .namelen = FS_NAME_MAX,
         .frsize = (uint32_t)(st.f_frsize ? st.f_frsize : st.f_bsize),
     };
-    if (session->size_limit > 0 && out.st.frsize > 0) {
-        uint64_t left = (session->size_limit - session->size_used) / out.st.frsize;
+    if (out.st.frsize > 0) {
+        uint64_t left = fs_space_left(session) / out.st.frsize;
 
         out.st.bavail = min_u64(out.st.bavail, left);
         out.st.bfree = min_u64(out.st.bfree, left);

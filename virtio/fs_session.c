@@ -154,11 +154,26 @@ int fs_stat(struct fs_session *session, struct fs_node *node, struct stat *ret_s
     return fstat(fd, ret_st) < 0 ? -errno : 0;
 }
 
+/* Other shares take from it at the same time. */
+static bool take_from_budget(struct virtio_fs_budget *budget, uint64_t bytes)
+{
+    uint64_t left = __atomic_load_n(&budget->left, __ATOMIC_RELAXED);
+
+    do {
+        if (bytes > left)
+            return false;
+    } while (!__atomic_compare_exchange_n(&budget->left, &left, left - bytes, true,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return true;
+}
+
 int fs_charge(struct fs_session *session, uint64_t bytes)
 {
-    if (session->size_limit == 0)
+    if (session->size_limit == 0 && !session->budget)
         return 0;
-    if (!range_inside(session->size_used, bytes, session->size_limit))
+    if (session->size_limit > 0 && !range_inside(session->size_used, bytes, session->size_limit))
+        return -ENOSPC;
+    if (session->budget && !take_from_budget(session->budget, bytes))
         return -ENOSPC;
     session->size_used += bytes;
     return 0;
@@ -166,7 +181,23 @@ int fs_charge(struct fs_session *session, uint64_t bytes)
 
 void fs_credit(struct fs_session *session, uint64_t bytes)
 {
-    session->size_used -= min_u64(bytes, session->size_used);
+    /* What was there before the guest came is not the guest's to get back. */
+    uint64_t own = min_u64(bytes, session->size_used);
+
+    session->size_used -= own;
+    if (session->budget)
+        __atomic_fetch_add(&session->budget->left, own, __ATOMIC_RELAXED);
+}
+
+uint64_t fs_space_left(const struct fs_session *session)
+{
+    uint64_t left = UINT64_MAX;
+
+    if (session->size_limit > 0)
+        left = session->size_limit - session->size_used;
+    if (session->budget)
+        left = min_u64(left, __atomic_load_n(&session->budget->left, __ATOMIC_RELAXED));
+    return left;
 }
 
 int fs_truncate(struct fs_session *session, int fd, uint64_t size)

@@ -9,6 +9,7 @@
 
 #include "fs_handle.h"
 #include "fs_node.h"
+#include "virtio/fs.h"
 #include "virtio/virtqueue.h"
 
 #define FS_MINOR 31 /* of protocol 7 */
@@ -22,7 +23,8 @@
 struct fs_session {
     bool read_only;
     uint64_t size_limit, size_used;
-    bool initialised; /* INIT came */
+    struct virtio_fs_budget *budget; /* borrowed; NULL: none */
+    bool initialised;                /* INIT came */
     struct fs_nodes nodes;
     struct fs_handles handles;
     uint8_t args[FS_ARGS_SIZE];
@@ -93,9 +95,12 @@ int fs_any_fd(struct fs_session *session, struct fs_node *node);
 
 int fs_stat(struct fs_session *session, struct fs_node *node, struct stat *ret_st);
 
-/* Count against the size limit, or back. Returns 0 or -ENOSPC. */
+/* Count against the size limit and the budget, or back. Returns 0 or -ENOSPC. */
 int fs_charge(struct fs_session *session, uint64_t bytes);
 void fs_credit(struct fs_session *session, uint64_t bytes);
+
+/* What may still be added by both of them; UINT64_MAX where neither is there. */
+uint64_t fs_space_left(const struct fs_session *session);
 
 /* Set a file's length, counted. Returns 0 or a negative errno. */
 int fs_truncate(struct fs_session *session, int fd, uint64_t size);

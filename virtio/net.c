@@ -121,6 +121,17 @@ static bool needs_are_met(uint64_t driver_features, uint64_t feature, uint64_t n
     return !(driver_features & feature) || needs == 0 || (driver_features & needs);
 }
 
+uint64_t net_limit_wait(struct rate_limit *limit, struct shared_rate *all)
+{
+    uint64_t now_ns, own_ns;
+
+    if (!all && !rate_limit_is_set(limit))
+        return 0;
+    now_ns = clock_monotonic_ns();
+    own_ns = rate_limit_is_set(limit) ? rate_limit_wait(limit, now_ns) : 0;
+    return max_u64(own_ns, shared_rate_wait(all, now_ns));
+}
+
 static int activate(struct virtio_device *device)
 {
     struct virtio_net *net = net_of(device);
@@ -220,6 +231,8 @@ static void init(struct virtio_net *net, const struct virtio_env *env, const cha
     store_le16(net->config + CONFIG_MTU, options->mtu);
     rate_limit_init(&net->rx.limit, &options->rx_bytes, &options->rx_ops, now_ns);
     rate_limit_init(&net->tx.limit, &options->tx_bytes, &options->tx_ops, now_ns);
+    net->rx.all = options->all_rx;
+    net->tx.all = options->all_tx;
     net->rx.timer.callback = on_rx_timer;
     net->tx.timer.callback = on_tx_timer;
     net->source = (struct loop_source){.fd = backend->fd, .callback = on_backend};

@@ -49,6 +49,7 @@ struct net_rx {
     enum net_rx_state state;
     struct loop_timer timer;
     struct rate_limit limit;
+    struct shared_rate *all;
 
     struct net_rx_buffer { /* a chain of the ring */
         uint16_t head, iov_count;
@@ -68,6 +69,7 @@ struct net_tx {
     enum net_tx_state state;
     struct loop_timer timer;
     struct rate_limit limit;
+    struct shared_rate *all;
     bool unsent; /* the back end holds a part of a packet */
     struct log_limit refused_limit;
 };
@@ -85,6 +87,9 @@ struct virtio_net {
     struct virtq_chain chain;
     struct iovec iov[NET_RX_IOV_MAX + 1];
 };
+
+/* How long this limit and the one of all (NULL: none) have a packet wait; 0: not at all. */
+uint64_t net_limit_wait(struct rate_limit *limit, struct shared_rate *all);
 
 /* Wait for what rx.state, tx.state and tx.unsent say. Any thread. */
 void net_update_events(struct virtio_net *net);

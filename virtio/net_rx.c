@@ -243,6 +243,7 @@ static bool receive(struct virtio_net *net)
     }
     rx->packet_len = (uint32_t)n + NET_HEADER_LEN - net->backend->header_len;
     rate_limit_charge(&rx->limit, rx->packet_len - NET_HEADER_LEN);
+    shared_rate_charge(rx->all, rx->packet_len - NET_HEADER_LEN);
     return finish(net);
 }
 
@@ -268,7 +269,7 @@ static bool step(struct virtio_net *net)
         rx->state = NET_RX_PACKETS;
         return false;
     }
-    wait_ns = rate_limit_is_set(&rx->limit) ? rate_limit_wait(&rx->limit, clock_monotonic_ns()) : 0;
+    wait_ns = net_limit_wait(&rx->limit, rx->all);
     if (wait_ns > 0) {
         net->counters.rx_throttled++;
         wait_for_timer(net, wait_ns);

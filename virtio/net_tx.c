@@ -132,6 +132,7 @@ static int send_one(struct virtio_net *net)
     net->counters.tx_packets++;
     net->counters.tx_bytes += frame_len;
     rate_limit_charge(&net->tx.limit, frame_len);
+    shared_rate_charge(net->tx.all, frame_len);
     return 0;
 }
 
@@ -144,9 +145,7 @@ static void wait_for_timer(struct virtio_net *net, uint64_t after_ns)
 /* How long the rate limit has it wait; what goes nowhere is not limited. */
 static uint64_t limit_wait(struct virtio_net *net)
 {
-    if (net->link_down || !rate_limit_is_set(&net->tx.limit))
-        return 0;
-    return rate_limit_wait(&net->tx.limit, clock_monotonic_ns());
+    return net->link_down ? 0 : net_limit_wait(&net->tx.limit, net->tx.all);
 }
 
 /* One packet. Returns whether to go on; where not, tx.state says what is waited for. */

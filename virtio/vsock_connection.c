@@ -476,14 +476,16 @@ static void on_packet_open(struct vsock_connection *c, const struct vsock_header
 void vsock_connection_on_packet(struct vsock_connection *c, const struct vsock_header *header)
 {
     take_credit(c, header);
-    if (c->state == VSOCK_OPEN)
+    if (c->state == VSOCK_OPEN) {
         on_packet_open(c, header);
-    else if (header->op == VSOCK_OP_RST)
+    } else if (header->op == VSOCK_OP_RST) {
         vsock_connection_drop(c);
-    else if (c->state == VSOCK_REQUESTED && header->op == VSOCK_OP_RESPONSE &&
-             !(c->owed & VSOCK_OWES_REQUEST))
+    } else if (c->state == VSOCK_REQUESTED && header->op == VSOCK_OP_RESPONSE &&
+               !(c->owed & VSOCK_OWES_REQUEST)) {
+        c->vsock->counters.guest_accepted++;
         answer_client(c);
-    else
+    } else {
         reset_malformed(c);
+    }
     vsock_connection_settle(c);
 }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "device_config.h"
+#include "limits_config.h"
 
 enum console_kind { CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_SOCKET, CONSOLE_NONE };
 
@@ -45,6 +46,7 @@ struct config {
     char *exit_record;
     char *log_path;
     enum log_level log_level;
+    struct limits_config limits;
     bool check;
     bool clean_up; /* remove what a run with this configuration has left, start nothing */
     bool no_jail;

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "guest/layout.h"
 #include "guest/pci_host.h"
@@ -40,6 +41,7 @@ struct slot {
 
 struct devices {
     struct devices_host host;
+    const struct limits_config *limits; /* borrowed */
     enum config_transport transport;
     const char *vm_id;
     struct pci_host pci_host;
@@ -47,7 +49,10 @@ struct devices {
     struct slot slots[MAX_DEVICES];
     struct acpi_mmio_device mmio_devices[MAX_DEVICES];
     unsigned count;
-    struct virtio_device *console, *balloon; /* of those in the slots, or NULL */
+    struct virtio_device *console, *balloon, *vsock; /* of those in the slots, or NULL */
+    struct shared_rate all_rx, all_tx;
+    bool rates_ready;
+    struct virtio_fs_budget shares; /* of --disk-limit, what disks leave */
 };
 
 static struct virtio_env device_env(const struct devices *devices)
@@ -177,6 +182,8 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
         .mtu = net->mtu,
         .rx_bytes = rate_bucket_per_second(net->rx.bytes),
         .tx_bytes = rate_bucket_per_second(net->tx.bytes),
+        .all_rx = devices->rates_ready ? &devices->all_rx : NULL,
+        .all_tx = devices->rates_ready ? &devices->all_tx : NULL,
     };
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "net", number, err);
@@ -230,6 +237,7 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
     r = virtio_vsock_create(&env, slot->name, &options, &slot->device, err);
     if (r < 0)
         return error_prefix(err, r, "--vsock");
+    devices->vsock = slot->device;
     return connect_slot(devices, slot, err);
 }
 
@@ -274,6 +282,7 @@ static int add_share(struct devices *devices, const struct config_share *share, 
         .tag = share->tag,
         .path = share->path,
         .read_only = share->read_only,
+        .budget = devices->limits->disk_bytes ? &devices->shares : NULL,
     };
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "share", number, err);
@@ -318,6 +327,38 @@ static int start_pci(struct devices *devices, struct error *err)
     return r < 0 ? error_set_errno(err, r, "the PCI host's ports, 0xcf8 to 0xcff, are taken") : 0;
 }
 
+/* The disks are the first devices. What they leave of --disk-limit is for the shares. */
+static int limit_disks(struct devices *devices, const struct device_config *config,
+                       struct error *err)
+{
+    uint64_t left = devices->limits->disk_bytes;
+    char size[32];
+
+    if (!left)
+        return 0;
+    for (unsigned i = 0; i < config->disk_count; i++) {
+        uint64_t bytes = virtio_block_size(devices->slots[i].device);
+
+        if (config->disks[i].read_only)
+            continue;
+        if (bytes > left)
+            return error_set(err, -ENOSPC, "--disk-limit: the writable disks have more than %s",
+                             format_size(devices->limits->disk_bytes, size, sizeof(size)));
+        left -= bytes;
+    }
+    devices->shares.left = left;
+    return 0;
+}
+
+static void init_rates(struct devices *devices, uint64_t bytes_per_second)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+
+    shared_rate_init(&devices->all_rx, bytes_per_second, now_ns);
+    shared_rate_init(&devices->all_tx, bytes_per_second, now_ns);
+    devices->rates_ready = true;
+}
+
 /* All of them, in the order in which the guest will number them. */
 static int add_all(struct devices *devices, const struct device_config *config, struct error *err)
 {
@@ -325,6 +366,8 @@ static int add_all(struct devices *devices, const struct device_config *config, 
 
     for (unsigned i = 0; r == 0 && i < config->disk_count; i++)
         r = add_disk(devices, &config->disks[i], i, err);
+    if (r == 0)
+        r = limit_disks(devices, config, err);
     for (unsigned i = 0; r == 0 && i < config->net_count; i++)
         r = add_net(devices, &config->nets[i], i, err);
     for (unsigned i = 0; r == 0 && i < config->share_count; i++)
@@ -351,8 +394,11 @@ int devices_create(const struct config *config, const struct devices_host *host,
     if (!devices)
         return error_set(err, -ENOMEM, "out of memory");
     devices->host = *host;
+    devices->limits = &config->limits;
     devices->transport = config->devices.transport;
     devices->vm_id = config->id ? config->id : "osvm";
+    if (config->limits.net_bytes_per_second)
+        init_rates(devices, config->limits.net_bytes_per_second);
     if (devices->transport == TRANSPORT_PCI)
         r = start_pci(devices, err);
     if (r == 0)
@@ -376,6 +422,10 @@ void devices_destroy(struct devices *devices)
             virtio_mmio_destroy(&slot->mmio);
         if (slot->device)
             slot->device->ops->destroy(slot->device);
+    }
+    if (devices->rates_ready) {
+        shared_rate_destroy(&devices->all_rx);
+        shared_rate_destroy(&devices->all_tx);
     }
     if (devices->pci_ready)
         pci_host_destroy(&devices->pci_host);
@@ -406,11 +456,17 @@ int devices_start(struct devices *devices, struct thread_hook *hook, struct erro
 
 struct virtio_device *devices_vsock(const struct devices *devices)
 {
-    for (unsigned i = 0; i < devices->count; i++) {
-        if (devices->slots[i].device->id == VIRTIO_ID_VSOCK)
-            return devices->slots[i].device;
-    }
-    return NULL;
+    return devices->vsock;
+}
+
+bool devices_guest_spoke(const struct devices *devices)
+{
+    struct virtio_vsock_counters counters;
+
+    if (!devices->vsock)
+        return false;
+    virtio_vsock_read_counters(devices->vsock, &counters);
+    return counters.guest_connections > 0 || counters.guest_accepted > 0;
 }
 
 void devices_describe(const struct devices *devices, struct acpi_options *acpi)

@@ -2,6 +2,8 @@
 #ifndef OSVM_VMM_DEVICES_H
 #define OSVM_VMM_DEVICES_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -54,6 +56,9 @@ struct virtio_device *devices_vsock(const struct devices *devices);
 
 /* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
 void devices_describe(const struct devices *devices, struct acpi_options *acpi);
+
+/* Whether the guest has asked for a connection over vsock, or accepted one. Any thread. */
+bool devices_guest_spoke(const struct devices *devices);
 
 /**
  * The kernel's command line: `cmdline`, and where it turns ACPI off what Linux then wants to be

@@ -146,6 +146,10 @@ static json_t *record_json(const struct machine_end *end, const struct stages *s
         json_object_set_new(root, "rip", json_string(rip));
         json_object_set_new(root, "cpu", json_integer(end->cpu));
     }
+    if (end->reason == MACHINE_LIMIT)
+        json_object_set_new(root, "limit",
+                            json_pack("{s:s,s:I}", "name", limit_name(end->limit.kind), "value",
+                                      (json_int_t)end->limit.value));
     json_object_set_new(root, "stages-us", stages_json(stages));
     if (machine) {
         json_object_set_new(root, "exits", exits_json(machine));

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/util.h"
 #include "machine.h"
@@ -177,20 +178,34 @@ static void judge(int wait_status, struct guardian_verdict *ret_verdict)
     *ret_verdict = verdict;
 }
 
-void guardian_wait(const struct guardian *guardian, bool terminal_used,
+/* The next signal of the set, or after so long. Returns its number, or a negative errno. */
+static int next_signal(const sigset_t *set, uint64_t wait_ns, siginfo_t *ret_info)
+{
+    struct timespec wait = {
+        .tv_sec = (time_t)(wait_ns / NS_PER_SEC),
+        .tv_nsec = (long)(wait_ns % NS_PER_SEC),
+    };
+    int r = wait_ns == UINT64_MAX ? sigwaitinfo(set, ret_info) : sigtimedwait(set, ret_info, &wait);
+
+    return r < 0 ? -errno : r;
+}
+
+void guardian_wait(const struct guardian *guardian, bool terminal_used, struct guardian_task *task,
                    struct guardian_verdict *ret_verdict)
 {
     int wait_status = 0;
     siginfo_t info;
     sigset_t set;
 
+    /* Of its end alone: that it is stopped is no news. */
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}, NULL);
     sigemptyset(&set);
     add_signals(&set, ending_signals, ARRAY_SIZE(ending_signals));
     add_signals(&set, own_signals, ARRAY_SIZE(own_signals));
     sigprocmask(SIG_BLOCK, &set, NULL);
     /* An end that came before SIGCHLD was blocked is seen here, a later one is pending then. */
     while (waitpid(guardian->vm, &wait_status, WNOHANG) != guardian->vm) {
-        if (sigwaitinfo(&set, &info) > 0 && info.si_signo != SIGCHLD)
+        if (next_signal(&set, task->run(task, guardian->vm), &info) > 0 && info.si_signo != SIGCHLD)
             pass_on(guardian, &info);
     }
     signal(SIGTTOU,

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -21,6 +22,12 @@ struct guardian {
     pid_t vm;                 /* in the guardian: the VM process; in the VM process: 0 */
     int pidfd;                /* in the VM process: the guardian, to see that it lives; else -1 */
     struct terminal terminal; /* of standard input, as it was found */
+};
+
+/* What else there is to do while it waits, embedded in its owner. */
+struct guardian_task {
+    /* Called at once, and then again after as many nanoseconds as it has returned, or before. */
+    uint64_t (*run)(struct guardian_task *task, pid_t vm);
 };
 
 /* How the VM process ended. */
@@ -58,8 +65,9 @@ void guardian_close_others(const int *keep, size_t count);
  * In the guardian: wait for the end of the VM process.
  *
  * @terminal_used  it had the terminal, which is put back as it was found
+ * @task           done meanwhile
  */
-void guardian_wait(const struct guardian *guardian, bool terminal_used,
+void guardian_wait(const struct guardian *guardian, bool terminal_used, struct guardian_task *task,
                    struct guardian_verdict *ret_verdict);
 
 #endif

@@ -17,6 +17,7 @@
 #include "footprint.h"
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
+#include "limits.h"
 #include "virtio/vsock.h"
 
 /* By then a small guest has started, and a large one no longer cares. */
@@ -29,6 +30,7 @@ const char *machine_end_reason_name(enum machine_end_reason reason)
         [MACHINE_GUEST_EXIT] = "guest-exit", [MACHINE_GUEST_DIED] = "guest-died",
         [MACHINE_SIGNAL] = "signal",         [MACHINE_CONSOLE] = "console",
         [MACHINE_REFUSED] = "refused",       [MACHINE_KILLED] = "killed",
+        [MACHINE_LIMIT] = "limit",
     };
 
     return names[reason];
@@ -103,6 +105,35 @@ static void on_signal(struct loop_signals *signals, const struct signalfd_siginf
 
     snprintf(end.text, sizeof(end.text), "ended by SIG%s", sigabbrev_np((int)info->ssi_signo));
     machine_finish(machine, &end);
+}
+
+struct machine_end machine_end_by_limit(const struct limit_breach *breach)
+{
+    struct machine_end end = {
+        .reason = MACHINE_LIMIT,
+        .status = EXIT_STATUS_LIMIT,
+        .limit = *breach,
+    };
+
+    limit_breach_text(breach, end.text, sizeof(end.text));
+    return end;
+}
+
+static void on_limit(struct limits_watch *watch, const struct limit_breach *breach)
+{
+    struct machine *machine = container_of(watch, struct machine, limits);
+    struct machine_end end = machine_end_by_limit(breach);
+
+    machine_finish(machine, &end);
+}
+
+/* A guest says so by the SDK's port, or by its first connection over vsock. */
+static bool guest_is_ready(struct limits_watch *watch)
+{
+    struct machine *machine = container_of(watch, struct machine, limits);
+
+    return osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_READY) > 0 ||
+           devices_guest_spoke(machine->devices);
 }
 
 static void on_user_end(struct console_user *user)
@@ -361,9 +392,12 @@ int machine_create(struct machine *machine, const struct config *config,
         .observer = {.died = on_vcpu_died, .ended = on_vcpu_ended},
         .thread_hook.begin = on_thread_begin,
         .user = {.end = on_user_end, .status = on_user_status},
+        .limits = {.exceeded = on_limit, .is_ready = guest_is_ready},
     };
     pthread_mutex_init(&machine->end_lock, NULL);
     r = create_loop(machine, err);
+    if (r == 0)
+        r = limits_watch_create(&machine->limits, &config->limits, machine->loop, err);
     if (r == 0)
         r = kvm_open(&machine->kvm, err);
     if (r == 0)
@@ -404,6 +438,7 @@ void machine_destroy(struct machine *machine)
     guest_memory_destroy(machine->mem);
     kvm_close(&machine->kvm);
     if (machine->loop) {
+        limits_watch_destroy(&machine->limits);
         loop_timer_remove(machine->loop, &machine->settled);
         loop_signals_remove(machine->loop, &machine->signals);
     }
@@ -479,9 +514,13 @@ static int start(struct machine *machine, struct error *err)
         int r = vcpu_start(&machine->vcpus[i]);
         if (r < 0)
             return error_set_errno(err, r, "cannot start CPU %u's thread", i);
+        r = limits_pin(&machine->config->limits, i, machine->vcpus[i].thread);
+        if (r < 0)
+            return error_set_errno(err, r, "--cpu-affinity: cannot pin CPU %u", i);
     }
     stages_reach(machine->stages, STAGE_STARTED);
     loop_timer_arm(&machine->settled, SETTLED_AFTER_NS, 0);
+    limits_watch_start(&machine->limits);
     thread_begin(&machine->thread_hook, THREAD_LOOP); /* the last: no thread is started any more */
     return 0;
 }
@@ -501,7 +540,8 @@ static void drain_consoles(struct machine *machine)
     int abort_fd = machine->signals.source.fd;
     uint64_t lost;
 
-    if (machine->end.reason != MACHINE_SIGNAL && machine->end.reason != MACHINE_CONSOLE) {
+    if (machine->end.reason != MACHINE_SIGNAL && machine->end.reason != MACHINE_LIMIT &&
+        machine->end.reason != MACHINE_CONSOLE) {
         console_drain(machine->console, abort_fd);
         if (machine->virtio_console)
             console_drain(machine->virtio_console, abort_fd);

@@ -26,6 +26,7 @@
 #include "guest/vcpu.h"
 #include "guest/vm.h"
 #include "jail.h"
+#include "limits_watch.h"
 #include "loader/loader.h"
 #include "stages.h"
 #include "terminal.h"
@@ -39,9 +40,11 @@ enum machine_end_reason {
     MACHINE_SIGNAL,
     MACHINE_CONSOLE, /* its user ended it with Ctrl-A x */
     MACHINE_REFUSED, /* it never ran */
+    MACHINE_LIMIT,   /* one of what it may use was reached */
     MACHINE_KILLED,  /* its process was, by a signal that it cannot take */
 };
 
+#define EXIT_STATUS_LIMIT      124
 #define EXIT_STATUS_REFUSED    125
 #define EXIT_STATUS_GUEST_DIED 126
 #define EXIT_STATUS_SIGNAL     128 /* plus the signal's number */
@@ -52,7 +55,8 @@ struct machine_end {
     bool rip_known;
     uint64_t rip;
     unsigned cpu;
-    char text[256]; /* one line for a person */
+    struct limit_breach limit; /* MACHINE_LIMIT: which */
+    char text[256];            /* one line for a person */
 };
 
 struct machine {
@@ -92,6 +96,7 @@ struct machine {
     struct console_user user;
     struct loop_signals signals;
     struct loop_timer settled;
+    struct limits_watch limits;
 
     pthread_mutex_t end_lock;
     bool ending; /* atomic; set once, with `end` under the lock */
@@ -138,6 +143,9 @@ int machine_lock(struct machine *machine, struct jail *jail, const struct guardi
  * Returns 0, or a negative errno with the reason in err where it could not be started.
  */
 int machine_run(struct machine *machine, struct error *err);
+
+/* The end by a limit, in words too. */
+struct machine_end machine_end_by_limit(const struct limit_breach *breach);
 
 /* "power-off", "reset", … */
 const char *machine_end_reason_name(enum machine_end_reason reason);

@@ -18,6 +18,7 @@
 #include "inputs.h"
 #include "jail.h"
 #include "leftovers.h"
+#include "limits.h"
 #include "machine.h"
 #include "options.h"
 #include "plan.h"
@@ -45,6 +46,7 @@ struct run {
     struct inputs inputs;
     struct guardian guardian;
     struct jail jail;
+    struct limits limits;
 };
 
 static void write_record(const struct run *run, const struct machine_end *end,
@@ -72,7 +74,7 @@ static void tell_end(const struct log *log, const struct machine_end *end)
 {
     if (end->reason == MACHINE_GUEST_DIED)
         log_error(log, "the guest died: %s", end->text);
-    else if (end->reason == MACHINE_REFUSED)
+    else if (end->reason == MACHINE_REFUSED || end->reason == MACHINE_LIMIT)
         log_error(log, "%s", end->text);
     else
         log_info(log, "%s", end->text);
@@ -88,6 +90,8 @@ static int run_machine(struct run *run)
     int r = machine_create(&machine, &run->config, &run->guardian.terminal, &run->log, &run->stages,
                            &err);
 
+    if (r < 0)
+        limits_explain(&run->limits, r, &err);
     if (r == 0) {
         r = machine_load(&machine, &request, &err);
         if (r < 0)
@@ -96,9 +100,11 @@ static int run_machine(struct run *run)
     if (r == 0)
         r = machine_prepare(&machine, &err);
     if (r == 0)
+        r = limits_lock(&run->limits, &err);
+    if (r == 0)
         r = machine_lock(&machine, &run->jail, &run->guardian, &err);
     if (r == 0)
-        r = machine_run(&machine, &err);
+        r = limits_explain(&run->limits, machine_run(&machine, &err), &err);
     end = machine.end;
     if (r == 0) {
         write_record(run, &end, &machine);
@@ -117,8 +123,8 @@ static int check_machine(struct run *run)
 {
     struct error err = {0};
 
-    if (plan_check(&run->config, &run->inputs, &run->guardian, &run->jail, &run->log, &run->stages,
-                   &err) < 0)
+    if (plan_check(&run->config, &run->inputs, &run->limits, &run->guardian, &run->jail, &run->log,
+                   &run->stages, &err) < 0)
         return refuse(run, &err);
     return 0;
 }
@@ -126,23 +132,29 @@ static int check_machine(struct run *run)
 /* The guardian: wait, tell what the VM process cannot tell any more, tidy up. */
 static int watch_machine(struct run *run)
 {
-    const int keep[] = {run->log.fd, run->record_fd, run->jail.user.claim_fd};
+    int keep[3 + CGROUP_MAX_DESCRIPTORS] = {run->log.fd, run->record_fd, run->jail.user.claim_fd};
+    size_t kept = 3 + limits_descriptors(&run->limits, keep + 3);
     struct guardian_verdict verdict;
-    struct machine_end end = {.reason = MACHINE_KILLED};
+    struct machine_end end;
+    struct limit_breach breach;
 
     inputs_close(&run->inputs);
-    guardian_close_others(keep, ARRAY_SIZE(keep));
+    guardian_close_others(keep, kept);
     guardian_wait(&run->guardian,
                   run->config.console == CONSOLE_STDIO ||
                       run->config.virtio_console == CONSOLE_STDIO,
-                  &verdict);
+                  &run->limits.task, &verdict);
     if (!run->config.check)
         leftovers_remove(&run->config);
     if (verdict.signal) {
-        end.status = verdict.status;
-        snprintf(end.text, sizeof(end.text), "%s", verdict.text);
+        end = (struct machine_end){.reason = MACHINE_KILLED, .status = verdict.status};
+        if (limits_judge(&run->limits, verdict.signal, &breach))
+            end = machine_end_by_limit(&breach);
+        else
+            snprintf(end.text, sizeof(end.text), "%s", verdict.text);
         log_error(&run->log, "%s", end.text);
         write_record(run, &end, NULL);
+        return end.status;
     }
     return verdict.status;
 }
@@ -185,11 +197,15 @@ static int start(struct run *run)
     stages_reach(&run->stages, STAGE_IMAGES);
     if (run->config.no_jail)
         log_warning(&run->log, "--no-jail: a guest that breaks out has all of your rights");
+    if (limits_begin(&run->limits, &run->config, &err) < 0)
+        return refuse(run, &err);
     if (guardian_fork(&run->guardian, run->jail.wanted, &err) < 0)
         return refuse(run, &err);
     if (run->guardian.vm)
         return watch_machine(run);
     stages_reach(&run->stages, STAGE_FORKED);
+    if (limits_enter(&run->limits, &err) < 0)
+        return refuse(run, &err);
     return run->config.check ? check_machine(run) : run_machine(run);
 }
 
@@ -210,6 +226,7 @@ static int run(struct run *run, int argc, char *argv[])
     }
     if (run->config.clean_up) {
         leftovers_remove(&run->config);
+        limits_clean_up(&run->config);
         return 0;
     }
     return start(run);
@@ -242,6 +259,7 @@ int main(int argc, char *argv[])
     config_init(&own.config);
     status = run(&own, argc, argv);
     inputs_close(&own.inputs);
+    limits_finish(&own.limits);
     close_fd(own.record_fd);
     close_fd(own.guardian.pidfd);
     jail_release(&own.jail);

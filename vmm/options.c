@@ -379,6 +379,24 @@ static const struct option table[] = {
      "stats=SECONDS"},
     {"transport", OPTION_VALUE, "KIND", false, set_transport, NULL, NULL,
      "how the guest finds them: mmio (default) or pci"},
+    {"cpu-affinity", OPTION_VALUE, "LIST", false, limits_config_set_affinity, NULL, "Limits",
+     "pin each CPU to one of these CPUs of the host, in turn: 0-3,5"},
+    {"cpu-quota", OPTION_VALUE, "PERCENT", false, limits_config_set_quota, NULL, NULL,
+     "CPU time of all its threads: 150 is one and a half CPUs"},
+    {"disk-limit", OPTION_VALUE, "SIZE", false, limits_config_set_disk, NULL, NULL,
+     "all writable disks, and what shares may grow, together"},
+    {"net-rate", OPTION_VALUE, "RATE", false, limits_config_set_net, NULL, NULL,
+     "all network devices together, each way: bytes a second"},
+    {"limit-fds", OPTION_VALUE, "N", false, limits_config_set_fds, NULL, NULL,
+     "open files of osvm-vmm, those that the guest has it open included"},
+    {"limit-processes", OPTION_VALUE, "N", false, limits_config_set_processes, NULL, NULL,
+     "threads and processes of osvm-vmm"},
+    {"time-limit", OPTION_VALUE, "SECONDS", false, limits_config_set_time, NULL, NULL,
+     "end it when it has run for so long"},
+    {"cpu-time-limit", OPTION_VALUE, "SECONDS", false, limits_config_set_cpu_time, NULL, NULL,
+     "end it when it has used so much CPU time"},
+    {"boot-timeout", OPTION_VALUE, "SECONDS", false, limits_config_set_boot, NULL, NULL,
+     "end it when the guest has not said by then that it is ready"},
     {"uid", OPTION_VALUE, "N", false, set_uid, NULL, "The jail",
      "as root: the user that the machine's process becomes (default: the\n"
      "owner of its first share or of its vsock's folder, else a user that\n"
@@ -566,8 +584,9 @@ void options_print_help(void)
             printf("  %-24s", "");
         }
     }
-    printf("\nExit status: the guest's own where it gave one; 0 after power-off or reset; 125 "
-           "refused\n(options, image, host); 126 the guest died; 128+N ended by signal N.\n"
+    printf("\nExit status: the guest's own where it gave one; 0 after power-off or reset; 124 a "
+           "limit\nended it; 125 refused (options, image, host); 126 the guest died; 128+N ended "
+           "by signal N.\n"
            "\nExamples:\n"
            "  osvm-vmm\n"
            "  osvm-vmm --kernel bzImage --initrd initrd.img --cmdline console=ttyS0 --mem 512 "

@@ -6,7 +6,7 @@
 #include "machine.h"
 
 static void print_plan(const struct config *config, const struct inputs *inputs,
-                       const struct machine *machine)
+                       const struct limits *limits, const struct machine *machine)
 {
     static const char *const consoles[] = {
         [CONSOLE_STDIO] = "standard input and output",
@@ -40,11 +40,12 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
         printf("debug exit: port 0x%x\n", (unsigned)config->debug_exit_port);
     if (config->exit_record)
         printf("exit record: %s\n", config->exit_record);
+    limits_print(limits);
 }
 
 int plan_check(const struct config *config, const struct inputs *inputs,
-               const struct guardian *guardian, struct jail *jail, const struct log *log,
-               struct stages *stages, struct error *err)
+               const struct limits *limits, const struct guardian *guardian, struct jail *jail,
+               const struct log *log, struct stages *stages, struct error *err)
 {
     struct boot_request request = inputs_boot_request(inputs, config);
     struct machine machine;
@@ -57,7 +58,7 @@ int plan_check(const struct config *config, const struct inputs *inputs,
             error_prefix(err, r, "cannot load kernel '%s'", inputs_kernel_name(config));
     }
     if (r == 0)
-        print_plan(config, inputs, &machine);
+        print_plan(config, inputs, limits, &machine);
     machine_destroy(&machine); /* while its files can be removed */
     if (r == 0)
         r = jail_enter(jail, guardian, err);

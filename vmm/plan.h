@@ -6,6 +6,7 @@
 #include "config.h"
 #include "inputs.h"
 #include "jail.h"
+#include "limits.h"
 #include "stages.h"
 
 /**
@@ -15,7 +16,7 @@
  * Returns 0, or a negative errno with one line for the user in err.
  */
 int plan_check(const struct config *config, const struct inputs *inputs,
-               const struct guardian *guardian, struct jail *jail, const struct log *log,
-               struct stages *stages, struct error *err);
+               const struct limits *limits, const struct guardian *guardian, struct jail *jail,
+               const struct log *log, struct stages *stages, struct error *err);
 
 #endif

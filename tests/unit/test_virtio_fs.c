@@ -288,6 +288,38 @@ static void test_size_limit_append(void **state)
     fixture_destroy(&f);
 }
 
+/* Two shares under one budget: what one takes the other has not, and gets when it is given back. */
+static void test_budget(void **state)
+{
+    struct virtio_fs_budget budget = {.left = 64 * KIB};
+    struct fuse_setattr_in set = {.valid = FATTR_SIZE, .size = 30 * KIB};
+    struct fixture a, b;
+    uint64_t fh_a, fh_b, node;
+
+    (void)state;
+    fixture_create_with(&a, false, 0, &budget);
+    fixture_create_with(&b, false, 40 * KIB, &budget);
+    fh_a = create_ok(&a, "a");
+    node = entry_of(&a)->nodeid;
+    fh_b = create_ok(&b, "b");
+    assert_int_equal(setattr(&a, node, &set), 0);
+    assert_int_equal(budget.left, 64 * KIB - 2 * NAME - 30 * KIB);
+    assert_int_equal(write_at(&b, fh_b, budget.left, "x", 1), -ENOSPC);
+    assert_int_equal(fuse(&b, FUSE_STATFS, ROOT, NULL, 0), 0);
+    assert_true(((const struct fuse_statfs_out *)(const void *)b.reply)->st.bavail <=
+                26 * KIB / 512);
+    assert_int_equal(write_at(&b, fh_b, budget.left - 1, "x", 1), 1);
+    assert_int_equal(budget.left, 0);
+    assert_int_equal(write_at(&a, fh_a, 30 * KIB, "x", 1), -ENOSPC);
+    set.size = 0;
+    assert_int_equal(setattr(&a, node, &set), 0);
+    assert_int_equal(budget.left, 30 * KIB);
+    assert_int_equal(write_at(&b, fh_b, 40 * KIB - NAME, "x", 1), -ENOSPC); /* its own limit */
+    assert_int_equal(budget.left, 30 * KIB);
+    fixture_destroy(&a);
+    fixture_destroy(&b);
+}
+
 /* ---- Reset. ---- */
 
 static void test_reset_in_flight(void **state)
@@ -355,6 +387,7 @@ int main(void)
     unit_add(&unit, "read only", test_read_only, NULL);
     unit_add(&unit, "the size limit", test_size_limit, NULL);
     unit_add(&unit, "the size limit and O_APPEND", test_size_limit_append, NULL);
+    unit_add(&unit, "a budget of two shares", test_budget, NULL);
     unit_add(&unit, "reset in flight", test_reset_in_flight, NULL);
     unit_add(&unit, "end in flight", test_destroy_in_flight, NULL);
     return unit_run(&unit, "virtio_fs");

@@ -413,6 +413,37 @@ static void test_limit(void **state)
     destroy(&test);
 }
 
+/* Two devices, both ways, under one limit: each has what the other leaves. */
+static void test_limit_of_all(void **state)
+{
+    struct shared_rate both;
+    const struct virtio_net_options options = {.mac = {2}, .all_tx = &both, .all_rx = &both};
+    struct net_test sender, receiver;
+    uint64_t start_ns = clock_monotonic_ns();
+
+    (void)state;
+    shared_rate_init(&both, 200000, start_ns); /* 8 packets of 1000 bytes, and one each 5 ms */
+    create_with(&sender, 0, &options);
+    create_with(&receiver, 0, &options);
+    driver_start(&sender.driver, 0);
+    driver_start(&receiver.driver, 0);
+    for (unsigned i = 0; i < 20; i++) {
+        add_packet(&sender, 1000, i);
+        add_rx_buffer(&receiver, 1526);
+        host_send(&receiver, 1000, i);
+    }
+    driver_notify(&sender.driver, TX);
+    driver_notify(&receiver.driver, RX);
+    assert_true(driver_wait_used(&sender.driver, TX, 20));
+    assert_true(driver_wait_used(&receiver.driver, RX, 20));
+    assert_true(clock_monotonic_ns() - start_ns >= 150 * NS_PER_MS);
+    assert_true(counters(&sender)->tx_throttled > 0);
+    assert_true(counters(&receiver)->rx_throttled > 0);
+    destroy(&sender);
+    destroy(&receiver);
+    shared_rate_destroy(&both);
+}
+
 /* ---- Interrupts. ---- */
 
 static void test_interrupts(void **state)
@@ -458,6 +489,7 @@ int main(void)
     unit_add(&unit, "half a packet is pushed on", test_send_half, NULL);
     unit_add(&unit, "what the host refuses is dropped", test_send_refused, NULL);
     unit_add_rows(&unit, limit_rows, test_limit);
+    unit_add(&unit, "rate: of two devices together", test_limit_of_all, NULL);
     unit_add(&unit, "interrupts", test_interrupts, NULL);
     return unit_run(&unit, "virtio_net");
 }

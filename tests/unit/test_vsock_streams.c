@@ -61,9 +61,11 @@ static void test_data_behind_the_line(void **state)
     packet = vsock_receive(&f);
     assert_int_equal(packet.header.op, VSOCK_OP_REQUEST);
     vsock_expect_silence(&f); /* nothing before the guest accepted */
+    assert_int_equal(vsock_counters(&f).guest_accepted, 0);
     vsock_send(&f, 80, packet.header.src_port, VSOCK_OP_RESPONSE);
     packet = vsock_receive(&f);
     assert_int_equal(packet.header.op, VSOCK_OP_RW);
+    assert_int_equal(vsock_counters(&f).guest_accepted, 1);
     assert_int_equal(packet.header.len, 5);
     assert_memory_equal(packet.payload, "early", 5);
     close(fd);

@@ -286,7 +286,8 @@ static inline void fixture_start_driver(struct fixture *f)
     driver_start(&f->driver, VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX);
 }
 
-static inline void fixture_create(struct fixture *f, bool read_only, uint64_t size_limit)
+static inline void fixture_create_with(struct fixture *f, bool read_only, uint64_t size_limit,
+                                       struct virtio_fs_budget *budget)
 {
     struct virtio_device *device = NULL;
     struct error err = {""};
@@ -307,7 +308,8 @@ static inline void fixture_create(struct fixture *f, bool read_only, uint64_t si
                                       &(struct virtio_fs_options){.tag = "work",
                                                                   .path = path,
                                                                   .read_only = read_only,
-                                                                  .size_limit = size_limit},
+                                                                  .size_limit = size_limit,
+                                                                  .budget = budget},
                                       &device, &err),
                      0);
     driver_connect(&f->driver, device);
@@ -315,6 +317,11 @@ static inline void fixture_create(struct fixture *f, bool read_only, uint64_t si
     f->out_gpa = driver_alloc(&f->driver, FIXTURE_OUT_SIZE + 8, 8);
     fixture_start_driver(f);
     assert_int_equal(fuse_init(f), 0);
+}
+
+static inline void fixture_create(struct fixture *f, bool read_only, uint64_t size_limit)
+{
+    fixture_create_with(f, read_only, size_limit, NULL);
 }
 
 static inline int fixture_remove_one(const char *path, const struct stat *st, int type,

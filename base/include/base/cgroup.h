@@ -34,6 +34,7 @@ enum cgroup_controller {
 #define CGROUP_BIT(controller) (1u << (controller))
 #define CGROUP_MAX_TREES       CGROUP_CONTROLLERS
 #define CGROUP_NAME_MAX        128
+#define CGROUP_MAX_DESCRIPTORS (2 * CGROUP_MAX_TREES)
 
 /* One mounted hierarchy in which this process may make groups. */
 struct cgroup_tree {
@@ -99,6 +100,10 @@ int cgroup_attach(const struct cgroup *group, pid_t pid);
 
 /* The descriptor for clone3()'s CLONE_INTO_CGROUP; borrowed; -1 where no part is of version 2. */
 int cgroup_v2_fd(const struct cgroup *group);
+
+/* All its descriptors, borrowed, in ascending order, for who closes all but some: at most
+ * CGROUP_MAX_DESCRIPTORS. Returns how many. */
+size_t cgroup_descriptors(const struct cgroup *group, int *ret_fds);
 
 /* What has been used in it. What its controllers do not tell is 0. */
 struct cgroup_usage {

@@ -66,6 +66,9 @@ int virtio_block_create(const struct virtio_env *env, const char *name,
                         const struct virtio_block_options *options, struct virtio_device **ret,
                         struct error *err);
 
+/* How many bytes the guest sees. Any thread. */
+uint64_t virtio_block_size(const struct virtio_device *device);
+
 /* Which engine it has, for tests and the log: "io_uring" or "threads". Any thread. */
 const char *virtio_block_engine(const struct virtio_device *device);
 

@@ -17,10 +17,18 @@
 #ifndef OSVM_VIRTIO_FS_H
 #define OSVM_VIRTIO_FS_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 #include "virtio/device.h"
 
 #define VIRTIO_FS_TAG_MAX 36 /* bytes, 5.11.4 */
+
+/* How many bytes several shares may yet add together: who makes the shares makes it, and keeps it
+ * for their life. */
+struct virtio_fs_budget {
+    uint64_t left; /* atomic */
+};
 
 struct virtio_fs_options {
     const char *tag;  /* what the guest mounts it by; borrowed during the call */
@@ -32,6 +40,7 @@ struct virtio_fs_options {
      * counts back once nothing holds it open. Beyond it: ENOSPC.
      */
     uint64_t size_limit;
+    struct virtio_fs_budget *budget; /* counted alike, for this share and others; NULL: none */
 };
 
 /**

@@ -12,6 +12,7 @@
 #include "net/backend.h"
 #include "net/mac.h"
 #include "net/rate_limit.h"
+#include "net/shared_rate.h"
 #include "virtio/device.h"
 
 /* Feature bits, section 5.1.3. */
@@ -42,6 +43,7 @@ struct virtio_net_options {
     uint8_t mac[NET_MAC_LEN];
     uint16_t mtu; /* told to the driver; 0: not told, and 1500 is what drivers assume */
     struct rate_bucket_options rx_bytes, rx_ops, tx_bytes, tx_ops; /* bytes of frames; packets */
+    struct shared_rate *all_rx, *all_tx; /* with other devices together; borrowed; NULL: none */
 };
 
 struct virtio_net_counters {

@@ -46,6 +46,7 @@ struct virtio_vsock_counters {
     uint64_t packets_to_guest, packets_from_guest; /* of every kind */
     uint64_t bytes_to_guest, bytes_to_host;        /* payload */
     uint64_t host_connections, guest_connections;  /* accepted, asked for */
+    uint64_t guest_accepted;                       /* of the host's, by a listener in the guest */
     uint64_t refused;                              /* by the limit of connections */
     uint64_t resets_sent;                          /* RST packets to the guest */
     uint64_t malformed;                            /* packets dropped or answered by RST */
