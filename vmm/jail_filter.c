@@ -22,9 +22,10 @@ static unsigned features_of(const struct config *config)
         features |= FILTER_SHARE;
     if (devices->vsock.cid)
         features |= FILTER_VSOCK;
-    if (config->console == CONSOLE_SOCKET)
+    if (config->console == CONSOLE_SOCKET || config->virtio_console == CONSOLE_SOCKET)
         features |= FILTER_CONSOLE_SOCKET;
-    if (devices->rng || devices->balloon.wanted || devices->transport == TRANSPORT_PCI)
+    if (devices->rng || devices->balloon.wanted || devices->transport == TRANSPORT_PCI ||
+        config->virtio_console != CONSOLE_NONE)
         features |= FILTER_OTHER;
     return features;
 }

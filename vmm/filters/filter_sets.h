@@ -8,7 +8,7 @@ enum filter_feature {
     FILTER_VSOCK = 1 << 2,
     FILTER_CONSOLE_SOCKET = 1 << 3,
     FILTER_SHARE = 1 << 4,
-    FILTER_OTHER = 1 << 5, /* the PCI transport, rng, balloon */
+    FILTER_OTHER = 1 << 5, /* the PCI transport, rng, balloon, virtio console */
 };
 #define FILTER_SETS 64 /* of features */
 

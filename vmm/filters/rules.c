@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -66,6 +67,15 @@ const struct rule rules[] = {
     {LOOP | BLOCK | FS, 0, "futex", FUTEX(FUTEX_WAIT_BITSET), 0,
      "waiting for a condition, or for a vCPU's end"},
     {VCPU, SHARE, "futex", FUTEX(FUTEX_WAIT_BITSET), 0, "a reset waits for the share's worker"},
+    {LOOP | VCPU, 0, "ioctl", IS(1, KVM_IRQ_LINE), 0,
+     "interrupts of the serial port, the PIT and devices; PCI's shared lines"},
+    {BLOCK | FS, ANY_ONE, "ioctl", IS(1, KVM_IRQ_LINE), 0, "a device's interrupt"},
+    {VCPU | FS | BLOCK,
+     ANY_ONE,
+     "read",
+     {{0}},
+     0,
+     "which interrupts the guest has acknowledged (an ioeventfd's count)"},
     {LOOP | VCPU | FS, 0, "brk", {{0}}, 0, "malloc() and free(); there is no other memory"},
     {LOOP | VCPU | FS, 0, "mmap", {{0}}, ENOMEM, "malloc() where brk() is refused: out of memory"},
 
@@ -85,7 +95,6 @@ const struct rule rules[] = {
     {VCPU, ANY_ONE, "epoll_ctl", {{0}}, 0, "a device's set-up and reset"},
     {VCPU, 0, "timerfd_settime", {{0}}, 0, "the guest sets the PIT; a device's set-up and reset"},
     {VCPU, DISK, "io_uring_enter", {{0}}, 0, "a reset waits for what is under way"},
-    {VCPU, DISK, "read", {{0}}, 0, "a reset waits for the disk's threads"},
     {VCPU, VSOCK | SHARE, "close", {{0}}, 0, "a reset closes what the guest had open"},
 
     /* ---- The loop. ---- */
@@ -104,9 +113,6 @@ const struct rule rules[] = {
      "how much memory the guest uses; what kind of stream a console client is"},
     {LOOP, 0, "pread64", {{0}}, 0, "the exit record's figures of /proc/self/status"},
     {LOOP, 0, "exit_group", {{0}}, 0, "the end"},
-    {LOOP, OTHER, "ioctl", IS(1, KVM_IRQ_LINE), 0, "PCI's shared interrupt lines"},
-    {VCPU, OTHER, "ioctl", IS(1, KVM_IRQ_LINE), 0, "PCI's shared interrupt lines"},
-    {FS, OTHER, "ioctl", IS(1, KVM_IRQ_LINE), 0, "PCI's shared interrupt lines"},
     {LOOP, CLIENT | VSOCK, "accept4", {{0}}, 0, "clients of the console's or the vsock's socket"},
     {LOOP, 0, "close", {{0}}, 0, "a timer that is over, clients that have gone"},
     {LOOP, CLIENT, "fcntl", IS(1, F_DUPFD_CLOEXEC), 0, "a console client's second direction"},
@@ -126,6 +132,7 @@ const struct rule rules[] = {
     {LOOP, NET, "readv", {{0}}, 0, "frames from the tap"},
     {LOOP, NET, "writev", {{0}}, 0, "frames to the tap"},
     {LOOP, DISK, "io_uring_enter", {{0}}, 0, "disk requests"},
+    {LOOP, OTHER, "ioctl", IS(1, TIOCGWINSZ), 0, "how large the virtio console's terminal is"},
     {LOOP, OTHER, "getrandom", {{0}}, 0, "the guest's random numbers"},
     {LOOP, OTHER, "fallocate", IS(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), 0,
      "memory that the balloon gives back"},
