@@ -22,6 +22,14 @@ static void call_fail(struct mcp_call *call)
     mcp_print(call, "nor does this");
 }
 
+/* More memory than there is. */
+static void call_hoard(struct mcp_call *call)
+{
+    assert_non_null(mcp_alloc(call, 1));
+    assert_null(mcp_alloc(call, SIZE_MAX));
+    mcp_print(call, "unheard");
+}
+
 /* More than a message may be. */
 static void call_flood(struct mcp_call *call)
 {
@@ -41,6 +49,7 @@ static const struct mcp_tool tools[] = {
     {.name = "say", .description = "Say \"it\".", .schema = SAY, .call = call_say},
     {.name = "fail", .description = "Fail.", .schema = NONE, .call = call_fail},
     {.name = "flood", .description = "Flood.", .schema = NONE, .call = call_flood},
+    {.name = "hoard", .description = "Hoard.", .schema = NONE, .call = call_hoard},
 };
 
 static const struct mcp_server server = {
@@ -56,7 +65,8 @@ static void ask(struct mcp_session *session, const char *text, size_t length, st
 #define LIST_TEXT                                                                           \
     "\"tools\":[{\"name\":\"say\",\"description\":\"Say \\\"it\\\".\",\"inputSchema\":" SAY \
     "},{\"name\":\"fail\",\"description\":\"Fail.\",\"inputSchema\":" NONE                  \
-    "},{\"name\":\"flood\",\"description\":\"Flood.\",\"inputSchema\":" NONE "}]"
+    "},{\"name\":\"flood\",\"description\":\"Flood.\",\"inputSchema\":" NONE                \
+    "},{\"name\":\"hoard\",\"description\":\"Hoard.\",\"inputSchema\":" NONE "}]"
 #define R(id, result) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":{" result "}}"
 #define E(id, code, message)                                                                       \
     "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"error\":{\"code\":" code ",\"message\":\"" message "\"}" \
@@ -176,6 +186,9 @@ static const struct row rows[] = {
      E("1", "-32602", "the arguments lack the member \\\"text\\\"")},
     {"an answer that is too long", NULL, CALL("1", "flood", "{}"),
      E("1", "-32603", "the answer is longer than a message may be, or than the memory is")},
+
+    {"a call that wants too much memory", NULL, CALL("1", "hoard", "{}"),
+     FAILED("1", "the server's memory is too small for this call")},
 
     {"a batch", "2025-03-26",
      "[" Q("1", "ping", "") ",{\"jsonrpc\":\"2.0\",\"method\":\"n\"}," CALL(

@@ -29,6 +29,12 @@ static uint16_t select_register(struct pci_function at, unsigned offset)
     return (uint16_t)(PORT_DATA + (offset & 3));
 }
 
+bool pci_present(void)
+{
+    port_out32(PORT_ADDRESS, ADDRESS_ENABLE);
+    return port_in32(PORT_ADDRESS) == ADDRESS_ENABLE;
+}
+
 uint8_t pci_read8(struct pci_function at, unsigned offset)
 {
     return port_in8(select_register(at, offset));

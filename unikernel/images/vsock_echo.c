@@ -39,6 +39,10 @@ static bool serve(struct connection *c, bool *ret_quit)
     uint32_t sent;
 
     if (c->written == c->length) {
+        /* No look for packets here: one might be for a connection that had its turn, and then the
+         * wait for the next packet would be a wait beside work. */
+        if (c->socket->buffer_used == 0 && !vsock_ended(c->socket))
+            return false;
         c->written = 0;
         c->length = vsock_receive(c->socket, c->data, CHUNK, 0);
         if (c->length == 0) {

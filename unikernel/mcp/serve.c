@@ -11,7 +11,8 @@
 #define CONNECTIONS 64
 #define BUFFER      16384 /* bytes that a connection holds unread */
 #define LOOK_US     2000
-#define WAIT_US     1000000
+#define SETTLE_US   3000000 /* longer than released sockets wait for their peers */
+#define REST_US     UINT64_C(3600000000)
 
 struct connection {
     struct vsock_socket *socket; /* NULL: free */
@@ -95,8 +96,11 @@ static void welcome(struct connection *connections, struct vsock_socket *socket,
 }
 
 /*
- * Look for packets a little while before the CPU halts: a client often asks again at once, and to
- * halt and be woken costs more than its answer.
+ * Wait for packets. Before the CPU halts it looks for them a little while: a client often asks
+ * again at once, and to halt and be woken costs more than its answer. A guest that nobody speaks to
+ * for longer is woken for nothing as seldom as its timer allows.
+ *
+ * Returns false where the device wants a reset.
  */
 static bool await_packets(struct vsock *vsock)
 {
@@ -106,7 +110,12 @@ static bool await_packets(struct vsock *vsock)
         if (vsock_wait(vsock, 0))
             return true;
     while (time_us() < end);
-    return vsock_wait(vsock, WAIT_US);
+    if (vsock_wait(vsock, SETTLE_US))
+        return true;
+    while (!(virtio_status(vsock->dev) & VIRTIO_STATUS_NEEDS_RESET))
+        if (vsock_wait(vsock, REST_US))
+            return true;
+    return false;
 }
 
 /* In turns, so that nobody waits for more than one message of each other. */
@@ -124,8 +133,7 @@ static void serve_all(const struct mcp_server *server, struct vsock *vsock,
         for (unsigned i = 0; i < CONNECTIONS; i++)
             if (connections[i].socket)
                 busy = serve(&connections[i]) || busy;
-        if (!busy && !await_packets(vsock) &&
-            (virtio_status(vsock->dev) & VIRTIO_STATUS_NEEDS_RESET)) {
+        if (!busy && !await_packets(vsock)) {
             printf("mcp: the vsock device wants a reset\n");
             return;
         }

@@ -25,6 +25,9 @@ struct pci_function {
     uint8_t device, function;
 };
 
+/* Whether the ports are there: the address register holds what is written to it. */
+bool pci_present(void);
+
 /* offset is a multiple of the width. */
 uint8_t pci_read8(struct pci_function at, unsigned offset);
 uint16_t pci_read16(struct pci_function at, unsigned offset);
