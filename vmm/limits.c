@@ -337,8 +337,8 @@ int limits_lock(const struct limits *limits, struct error *err)
 
     if (r < 0)
         return error_set_errno(err, r, "cannot bound osvm-vmm's own memory");
-    if (limits->processes == MEANS_RLIMIT)
-        r = set_rlimit(RLIMIT_NPROC, wanted->processes, wanted->processes);
+    if (limits->processes == MEANS_RLIMIT) /* the guardian is of this user namespace, too */
+        r = set_rlimit(RLIMIT_NPROC, wanted->processes + 1, wanted->processes + 1);
     return r < 0 ? error_set_errno(err, r, "--limit-processes") : 0;
 }
 
