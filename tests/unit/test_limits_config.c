@@ -71,7 +71,7 @@ static const struct number_row numbers[] = {
     {"files: none", "0", limits_config_set_fds, AT(fds), 0},
     {"files: a size", "64K", limits_config_set_fds, AT(fds), 0},
     {"processes", "10", limits_config_set_processes, AT(processes), 10},
-    {"processes: one is too few", "1", limits_config_set_processes, AT(processes), 0},
+    {"processes: two are too few", "2", limits_config_set_processes, AT(processes), 0},
     {"time", "30", limits_config_set_time, AT(time_s), 30},
     {"time: none", "0", limits_config_set_time, AT(time_s), 0},
     {"time: not whole", "1.5", limits_config_set_time, AT(time_s), 0},
