@@ -35,6 +35,10 @@
 /* CPU time is looked at no more often. */
 #define CPU_TIME_STEP_NS (5 * NS_PER_MS)
 
+/* The loop's; and since Linux 6.13 KVM's worker that recovers huge pages, which is the process's.
+ */
+#define OWN_THREADS 2u
+
 /* The file of /proc that has VmData is less than half of that. */
 #define STATUS_MAX 4096
 
@@ -82,11 +86,11 @@ static int choose(struct limits *limits, const struct cgroup_host *host, struct 
                              "may be used; %s",
                              geteuid() == 0 ? "have the pids controller mounted"
                                             : "run in the jail, or have one delegated");
-        if (wanted->processes < config->cpus + 1u)
+        if (wanted->processes < config->cpus + OWN_THREADS)
             return error_set(err, -EINVAL,
-                             "--limit-processes %" PRIu64 ": %u CPUs and the loop are %u threads "
-                             "already",
-                             wanted->processes, config->cpus, config->cpus + 1u);
+                             "--limit-processes %" PRIu64 ": %u CPUs, the loop and KVM's own "
+                             "worker are %u threads already",
+                             wanted->processes, config->cpus, config->cpus + OWN_THREADS);
     }
     return 0;
 }
@@ -337,8 +341,8 @@ int limits_lock(const struct limits *limits, struct error *err)
 
     if (r < 0)
         return error_set_errno(err, r, "cannot bound osvm-vmm's own memory");
-    if (limits->processes == MEANS_RLIMIT)
-        r = set_rlimit(RLIMIT_NPROC, wanted->processes, wanted->processes);
+    if (limits->processes == MEANS_RLIMIT) /* the guardian is of this user namespace, too */
+        r = set_rlimit(RLIMIT_NPROC, wanted->processes + 1, wanted->processes + 1);
     return r < 0 ? error_set_errno(err, r, "--limit-processes") : 0;
 }
 

@@ -12,7 +12,7 @@ struct config;
 #define LIMITS_MAX_PERCENT   (100 * LIMITS_MAX_AFFINITY)
 #define LIMITS_MAX_SECONDS   1000000000 /* thirty years */
 #define LIMITS_MAX_COUNT     1000000
-#define LIMITS_MIN_PROCESSES 2 /* the loop and one CPU */
+#define LIMITS_MIN_PROCESSES 3 /* the loop, KVM's worker and one CPU */
 
 /* 0: no such limit. */
 struct limits_config {

@@ -2,8 +2,9 @@
 
 import os
 import subprocess
+import time
 
-from harness import Skipped
+from harness import Skipped, check
 
 
 def _wants_root():
@@ -87,3 +88,30 @@ def cpu_seconds(pid):
         used += int(words[0])
         waited += int(words[1])
     return used / 1e9, waited / 1e9
+
+
+WINDOW_S = 3
+WINDOWS = 4
+BUSY = 0.1  # CPUs that the threads waited for, for each CPU that they are to have
+
+
+def measure(vm, count, wanted, cpus):
+    """See that count() grows by `wanted` a second, within 5 %.
+
+    More is never right. Less is only where the threads did not wait for the host's CPUs (of which
+    they are to have `cpus`): a window in which they did is tried again, and in the end skipped.
+    """
+    seen = []
+    for _ in range(WINDOWS):
+        waited, begin, start = cpu_seconds(vm)[1], count(), time.monotonic()
+        time.sleep(WINDOW_S)
+        took = time.monotonic() - start
+        part = (count() - begin) / took / wanted
+        waited = (cpu_seconds(vm)[1] - waited) / took
+        seen.append(f"{part:.3f} (waited for {waited:.2f} CPUs)")
+        check(part <= 1.05, f"it has {part:.3f} of what it may have")
+        if part >= 0.95:
+            print(f"    of the limit it had {', '.join(seen)}")
+            return
+        check(waited > BUSY * cpus, f"it has only {seen[-1]} of what it may have")
+    raise Skipped(f"the host is busy: of the limit it had {', '.join(seen)}")
