@@ -81,7 +81,7 @@ class Guest:
         before = self.host_ticks()
         time.sleep(0.5)
         grown = self.host_ticks() - before
-        check(grown <= 5, f"the host's side turned for {grown} ticks of 50")
+        check(grown <= 2, f"the host's side turned for {grown} ticks of 50")
 
 
 def small_mount(bench, size):
