@@ -159,7 +159,9 @@ static int create_loop(struct machine *machine, struct error *err)
         return error_set_errno(err, r, "cannot take signals");
     machine->settled.callback = on_settled;
     r = loop_timer_add(machine->loop, &machine->settled);
-    return r < 0 ? error_set_errno(err, r, "cannot make a timer") : 0;
+    if (r == 0)
+        r = vcpu_gate_init(&machine->gate, machine->loop, &machine->ending);
+    return r < 0 ? error_set_errno(err, r, "cannot make a timer or a gate") : 0;
 }
 
 static int check_cpus(const struct machine *machine, struct error *err)
@@ -295,6 +297,7 @@ static int create_vcpus(struct machine *machine, struct error *err)
         vcpu->mmio = &machine->mmio;
         vcpu->observer = &machine->observer;
         vcpu->ending = &machine->ending;
+        vcpu->gate = &machine->gate;
     }
     return 0;
 }
@@ -356,6 +359,7 @@ void machine_destroy(struct machine *machine)
     guest_memory_destroy(machine->mem);
     kvm_close(&machine->kvm);
     if (machine->loop) {
+        vcpu_gate_destroy(&machine->gate);
         loop_timer_remove(machine->loop, &machine->settled);
         loop_signals_remove(machine->loop, &machine->signals);
     }
@@ -409,9 +413,10 @@ static int start(struct machine *machine, struct error *err)
 
 static void stop(struct machine *machine)
 {
-    __atomic_store_n(&machine->ending, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&machine->ending, true, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_kick(&machine->vcpus[i]);
+    vcpu_gate_end(&machine->gate);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_join(&machine->vcpus[i]);
 }
@@ -429,6 +434,16 @@ static void note_guest_stages(struct machine *machine)
     reached[STAGE_FIRST_INSTRUCTION] =
         osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_FIRST_INSTRUCTION);
     reached[STAGE_READY] = osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_READY);
+}
+
+void machine_pause(struct machine *machine, struct gate_hold *hold)
+{
+    vcpu_gate_hold(&machine->gate, hold);
+}
+
+void machine_resume(struct machine *machine, struct gate_hold *hold)
+{
+    vcpu_gate_release(&machine->gate, hold);
 }
 
 int machine_run(struct machine *machine, struct error *err)

@@ -20,6 +20,7 @@
 #include "guest/board/rtc.h"
 #include "guest/board/serial.h"
 #include "guest/bus.h"
+#include "guest/gate.h"
 #include "guest/kvm.h"
 #include "guest/memory.h"
 #include "guest/vcpu.h"
@@ -76,6 +77,7 @@ struct machine {
     char *cmdline; /* the kernel's */
     struct vcpu *vcpus;
     unsigned vcpu_count;
+    struct vcpu_gate gate;
 
     struct power_sink power;
     struct vcpu_observer observer;
@@ -111,6 +113,14 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
  * Returns 0, or a negative errno with the reason in err where it could not be started.
  */
 int machine_run(struct machine *machine, struct error *err);
+
+/**
+ * Have the guest stand still, and let it go on. Each user has a hold of its own; guest/gate.h says
+ * what holds meanwhile, and on which threads. The serial console, the limits and the signals work
+ * on.
+ */
+void machine_pause(struct machine *machine, struct gate_hold *hold);
+void machine_resume(struct machine *machine, struct gate_hold *hold);
 
 /* "power-off", "reset", … */
 const char *machine_end_reason_name(enum machine_end_reason reason);
