@@ -196,7 +196,12 @@ static bool dispatch_exit(struct vcpu *vcpu)
     case KVM_EXIT_SHUTDOWN:
         tell_death(vcpu, "triple fault");
         return false;
+    case KVM_EXIT_DEBUG:
+        vcpu_debug_exit(vcpu);
+        return true;
     case KVM_EXIT_INTERNAL_ERROR:
+        if (vcpu_debug_unemulated(vcpu))
+            return true;
         tell_internal_error(vcpu);
         return false;
     case KVM_EXIT_FAIL_ENTRY:
@@ -233,6 +238,7 @@ static void vcpu_loop(struct vcpu *vcpu)
             char what[80];
 
             if (errno == EINTR || errno == EAGAIN) {
+                vcpu_debug_interrupted(vcpu);
                 vcpu_gate_pass(vcpu->gate, vcpu); /* kicked, or another signal */
                 continue;
             }
@@ -243,6 +249,7 @@ static void vcpu_loop(struct vcpu *vcpu)
         count_exit(vcpu);
         if (!dispatch_exit(vcpu))
             return;
+        vcpu_debug_dispatched(vcpu);
     }
 }
 

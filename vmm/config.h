@@ -36,6 +36,7 @@ struct config {
     enum console_kind console;
     char *console_path;
     char *exit_record;
+    char *gdb; /* where a debugger connects: a port or a socket's path; NULL: nowhere */
     char *log_path;
     enum log_level log_level;
     bool check;

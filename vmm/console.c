@@ -10,11 +10,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/listen.h"
 #include "base/util.h"
 #include "host_stream.h"
 #include "terminal.h"
@@ -299,56 +298,6 @@ static void on_client(struct loop_source *source, uint32_t events)
     loop_modify(console->loop, source, 0); /* one at a time: the next waits in the backlog */
 }
 
-static int socket_address(const char *path, struct sockaddr_un *ret_address, struct error *err)
-{
-    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(ret_address->sun_path))
-        return error_set(err, -ENAMETOOLONG, "the socket's path is longer than %zu bytes",
-                         sizeof(ret_address->sun_path) - 1);
-    memcpy(ret_address->sun_path, path, strlen(path) + 1);
-    return 0;
-}
-
-/* Remove a socket that a dead process has left; anything that is alive or no socket stays. */
-static int clear_stale_socket(const struct sockaddr_un *address, struct error *err)
-{
-    _cleanup_close_ int fd = -1;
-    struct stat st;
-
-    if (lstat(address->sun_path, &st) < 0)
-        return errno == ENOENT ? 0 : error_set_errno(err, -errno, "cannot look at it");
-    if (!S_ISSOCK(st.st_mode))
-        return error_set(err, -EEXIST, "there is a file of that name, and it is no socket");
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return error_set_errno(err, -errno, "cannot make a socket");
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
-        return error_set(err, -EADDRINUSE, "another process listens there");
-    if (unlink(address->sun_path) < 0)
-        return error_set_errno(err, -errno, "cannot remove the old socket");
-    return 0;
-}
-
-static int open_socket(struct console *console, struct error *err)
-{
-    struct sockaddr_un address;
-    int r = socket_address(console->path, &address, err);
-
-    if (r == 0)
-        r = clear_stale_socket(&address, err);
-    if (r < 0)
-        return r;
-    console->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (console->listen_fd < 0)
-        return error_set_errno(err, -errno, "cannot make a socket");
-    if (bind(console->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(console->listen_fd, 8) < 0) {
-        r = error_set_errno(err, -errno, "cannot listen there");
-        close_fd(take_fd(&console->listen_fd));
-    }
-    return r;
-}
-
 static int open_file(struct console *console, struct error *err)
 {
     const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
@@ -370,7 +319,7 @@ static int open_host_end(struct console *console, struct error *err)
     if (console->kind == CONSOLE_FILE)
         r = open_file(console, err);
     else if (console->kind == CONSOLE_SOCKET)
-        r = open_socket(console, err);
+        r = listen_unix(console->path, &console->listen_fd, err);
     if (r < 0)
         return error_prefix(err, r, "console '%s'", console->path);
     console->attention.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

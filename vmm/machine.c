@@ -25,7 +25,7 @@ const char *machine_end_reason_name(enum machine_end_reason reason)
         [MACHINE_POWER_OFF] = "power-off",   [MACHINE_RESET] = "reset",
         [MACHINE_GUEST_EXIT] = "guest-exit", [MACHINE_GUEST_DIED] = "guest-died",
         [MACHINE_SIGNAL] = "signal",         [MACHINE_CONSOLE] = "console",
-        [MACHINE_REFUSED] = "refused",
+        [MACHINE_DEBUGGER] = "debugger",     [MACHINE_REFUSED] = "refused",
     };
 
     return names[reason];
@@ -108,6 +108,18 @@ static void on_user_end(struct console_user *user)
     struct machine_end end = {.reason = MACHINE_CONSOLE};
 
     snprintf(end.text, sizeof(end.text), "ended from the console");
+    machine_finish(machine, &end);
+}
+
+static void on_debugger_kill(struct gdb_server_user *user)
+{
+    struct machine *machine = container_of(user, struct machine, debugger);
+    struct machine_end end = {
+        .reason = MACHINE_DEBUGGER,
+        .status = EXIT_STATUS_SIGNAL + SIGKILL,
+    };
+
+    snprintf(end.text, sizeof(end.text), "killed by the debugger");
     machine_finish(machine, &end);
 }
 
@@ -302,6 +314,25 @@ static int create_vcpus(struct machine *machine, struct error *err)
     return 0;
 }
 
+static int create_gdb(struct machine *machine, struct error *err)
+{
+    struct gdb_server_machine parts = {
+        .loop = machine->loop,
+        .log = machine->log,
+        .mem = machine->mem,
+        .gate = &machine->gate,
+        .vcpus = machine->vcpus,
+        .vcpu_count = machine->vcpu_count,
+        .user = &machine->debugger,
+    };
+    int r;
+
+    if (!machine->config->gdb)
+        return 0;
+    r = gdb_server_create(machine->config->gdb, &parts, &machine->gdb, err);
+    return r < 0 ? error_prefix(err, r, "--gdb %s", machine->config->gdb) : 0;
+}
+
 int machine_create(struct machine *machine, const struct config *config, const struct log *log,
                    struct stages *stages, struct error *err)
 {
@@ -316,6 +347,7 @@ int machine_create(struct machine *machine, const struct config *config, const s
         .power.event = on_power_event,
         .observer = {.died = on_vcpu_died, .ended = on_vcpu_ended},
         .user = {.end = on_user_end, .status = on_user_status},
+        .debugger = {.kill = on_debugger_kill},
     };
     pthread_mutex_init(&machine->end_lock, NULL);
     r = create_loop(machine, err);
@@ -337,6 +369,8 @@ int machine_create(struct machine *machine, const struct config *config, const s
     if (r == 0)
         r = create_vcpus(machine, err);
     if (r == 0)
+        r = create_gdb(machine, err);
+    if (r == 0)
         stages_reach(stages, STAGE_MACHINE);
     return r;
 }
@@ -344,6 +378,7 @@ int machine_create(struct machine *machine, const struct config *config, const s
 void machine_destroy(struct machine *machine)
 {
     console_destroy(machine->console);
+    gdb_server_destroy(machine->gdb);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_destroy(&machine->vcpus[i]);
     free(machine->vcpus);
@@ -401,6 +436,10 @@ static int start(struct machine *machine, struct error *err)
 
     if (r < 0)
         return error_set_errno(err, r, "cannot start the console");
+    if (machine->gdb)
+        r = gdb_server_start(machine->gdb);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot wait for gdb");
     for (unsigned i = 0; i < machine->vcpu_count; i++) {
         r = vcpu_start(&machine->vcpus[i]);
         if (r < 0)
@@ -419,6 +458,8 @@ static void stop(struct machine *machine)
     vcpu_gate_end(&machine->gate);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_join(&machine->vcpus[i]);
+    if (machine->gdb)
+        gdb_server_ended(machine->gdb, machine->end.status);
 }
 
 static void note_guest_stages(struct machine *machine)

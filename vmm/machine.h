@@ -14,6 +14,7 @@
 #include "config.h"
 #include "console.h"
 #include "devices.h"
+#include "gdb/server.h"
 #include "guest/board/osvm_port.h"
 #include "guest/board/pit.h"
 #include "guest/board/reset.h"
@@ -35,8 +36,9 @@ enum machine_end_reason {
     MACHINE_GUEST_EXIT,
     MACHINE_GUEST_DIED,
     MACHINE_SIGNAL,
-    MACHINE_CONSOLE, /* its user ended it with Ctrl-A x */
-    MACHINE_REFUSED, /* it never ran */
+    MACHINE_DEBUGGER, /* gdb killed it */
+    MACHINE_CONSOLE,  /* its user ended it with Ctrl-A x */
+    MACHINE_REFUSED,  /* it never ran */
 };
 
 #define EXIT_STATUS_REFUSED    125
@@ -78,10 +80,12 @@ struct machine {
     struct vcpu *vcpus;
     unsigned vcpu_count;
     struct vcpu_gate gate;
+    struct gdb_server *gdb; /* NULL: not asked for */
 
     struct power_sink power;
     struct vcpu_observer observer;
     struct console_user user;
+    struct gdb_server_user debugger;
     struct loop_signals signals;
     struct loop_timer settled;
 

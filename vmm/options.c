@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "base/util.h"
 #include "config_file.h"
+#include "gdb/server.h"
 #include "guest/layout.h"
 
 static int set_string(char **target, const char *value, struct error *err)
@@ -244,6 +245,13 @@ static int set_log_level(struct config *config, const char *value, struct error 
     return 0;
 }
 
+static int set_gdb(struct config *config, const char *value, struct error *err)
+{
+    int r = gdb_server_check(value, err);
+
+    return r < 0 ? r : set_string(&config->gdb, value, err);
+}
+
 static int set_check(struct config *config, const char *value, struct error *err)
 {
     (void)value;
@@ -308,6 +316,9 @@ static const struct option table[] = {
      "error, warning (default), info or debug"},
     {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL, NULL,
      "at the end, say in JSON how and why it ended and what it cost"},
+    {"gdb", OPTION_VALUE, "PORT|SOCKET", false, set_gdb, NULL, "Debugging",
+     "wait for gdb before the first instruction: on a port of 127.0.0.1, or\n"
+     "on a Unix socket at this path"},
     {"config", OPTION_VALUE, "FILE", true, set_nothing, NULL, "This program",
      "take options from a JSON object, with the names above; those of\n"
      "the command line win"},

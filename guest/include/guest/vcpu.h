@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "guest/bus.h"
 #include "guest/cpuid.h"
+#include "guest/debug.h"
 #include "guest/entry_state.h"
 #include "guest/gate.h"
 #include "guest/vm.h"
@@ -51,6 +52,7 @@ struct vcpu {
     struct vcpu_gate *gate; /* borrowed */
     struct vcpu *gate_next; /* of the gate, under its lock */
     bool frozen; /* the gate keeps it even when it is open; changed while all stand still */
+    struct vcpu_debug debug;
     uint64_t first_exit_ns; /* CLOCK_MONOTONIC of the first exit to user space; atomic */
     /* By KVM's exit reason. Written by its thread; read after it has ended, or roughly; atomic. */
     uint64_t exits[VCPU_EXIT_KINDS];
