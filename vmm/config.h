@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "device_config.h"
+#include "guest/memory.h"
 
 enum console_kind { CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_SOCKET, CONSOLE_NONE };
 
@@ -31,6 +32,8 @@ struct config {
     uint64_t mem_size; /* bytes */
     unsigned cpus;
     bool hugepages, prefault;
+    enum guest_memory_thp thp;
+    bool merge_pages;
     struct device_config devices;
     int debug_exit_port; /* CONFIG_NO_PORT: none */
     enum console_kind console;

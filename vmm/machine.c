@@ -184,16 +184,28 @@ static int check_cpus(const struct machine *machine, struct error *err)
     return 0;
 }
 
+struct guest_memory_options machine_memory_options(const struct config *config)
+{
+    return (struct guest_memory_options){
+        .size = config->mem_size,
+        .hugepages = config->hugepages,
+        .prefault = config->prefault,
+        .thp = config->thp,
+        .merge = config->merge_pages,
+    };
+}
+
 static int create_memory(struct machine *machine, struct error *err)
 {
-    struct guest_memory_options options = {
-        .size = machine->config->mem_size,
-        .hugepages = machine->config->hugepages,
-        .prefault = machine->config->prefault,
-    };
+    struct guest_memory_options options = machine_memory_options(machine->config);
+    const char *lacks = guest_memory_host_lacks(&options);
     int r = guest_memory_create(&options, &machine->mem, err);
 
-    return r < 0 ? error_prefix(err, r, "--mem") : 0;
+    if (r < 0)
+        return error_prefix(err, r, "--mem");
+    if (lacks && !machine->config->check)
+        log_warning(machine->log, "%s", lacks);
+    return 0;
 }
 
 static int add_ports(struct machine *machine, struct error *err)

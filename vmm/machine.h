@@ -118,6 +118,9 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
  */
 int machine_run(struct machine *machine, struct error *err);
 
+/* What the configuration asks of guest memory. */
+struct guest_memory_options machine_memory_options(const struct config *config);
+
 /**
  * Have the guest stand still, and let it go on. Each user has a hold of its own; guest/gate.h says
  * what holds meanwhile, and on which threads. The serial console, the limits and the signals work

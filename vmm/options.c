@@ -140,6 +140,22 @@ static int set_prefault(struct config *config, const char *value, struct error *
     return 0;
 }
 
+static int set_thp(struct config *config, const char *value, struct error *err)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return error_set(err, -EINVAL, "'%s' is neither on nor off", value);
+    config->thp = strcmp(value, "on") == 0 ? GUEST_MEMORY_THP_ON : GUEST_MEMORY_THP_OFF;
+    return 0;
+}
+
+static int set_ksm(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->merge_pages = true;
+    return 0;
+}
+
 static int set_debug_exit(struct config *config, const char *value, struct error *err)
 {
     uint64_t port = PORT_DEBUG_EXIT;
@@ -288,6 +304,11 @@ static const struct option table[] = {
      "back memory with 2 MiB pages of the host's reserved pool"},
     {"prefault", OPTION_FLAG, NULL, false, set_prefault, NULL, NULL,
      "take all memory from the host before the start"},
+    {"thp", OPTION_VALUE, "on|off", false, set_thp, NULL, NULL,
+     "make pages of memory huge wherever the host can, or never (default: as\n"
+     "the host does with shared memory)"},
+    {"ksm", OPTION_FLAG, NULL, false, set_ksm, NULL, NULL,
+     "let the host merge pages with equal ones of other VMs"},
     {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL, NULL,
      "a port (default: 0xf4) to which a test guest writes v in order to\n"
      "end with status (v << 1) | 1"},
