@@ -98,7 +98,8 @@ def _(bench):
 def _(bench):
     config = {"kernel": str(bench.guest("exit", "GUEST_EXIT=9")), "cmdline": "c", "mem": "64M",
               "cpus": 2, "console": "file=out", "log": "log", "log-level": "info",
-              "exit-record": "record", "prefault": False, "hugepages": False, "thp": "off", "ksm": False, "debug-exit": 0xF4,
+              "exit-record": "record", "prefault": False, "hugepages": False, "thp": "off", "ksm": False,
+              "debug-exit": 0xF4,
               "module": ["vm.json,m"], "initrd": "vm.json"}
     bench.write("vm.json", json.dumps(config, indent=1))
     for words in (["--config", "vm.json"], ["--config=vm.json"]):
