@@ -209,7 +209,7 @@ int kvm_target_init(struct kvm_target *target, struct vcpu *vcpus, unsigned coun
 
     *target = (struct kvm_target){
         .target = {.ops = &ops, .cpu_count = count},
-        .debugger = {.is_planted = on_is_planted, .stopped = on_stopped},
+        .debugger = {.mem = mem, .is_planted = on_is_planted, .stopped = on_stopped},
         .vcpus = vcpus,
         .mem = mem,
         .gate = gate,

@@ -120,6 +120,8 @@ static void take_packet(struct gdb_server *server)
     server->reply.len = 0;
     if (gdb_session_packet(&server->session, reader->payload, reader->len, &server->reply))
         queue_reply(server);
+    if (server->session.running)
+        server->still = false;
 }
 
 static void take_event(struct gdb_server *server, enum gdb_event event)
@@ -198,6 +200,7 @@ static void on_client_ready(struct loop_source *source, uint32_t events)
 /* The client is there and all CPUs stand still. */
 static void attach(struct gdb_server *server)
 {
+    kvm_target_clear(&server->target); /* of a client before that left while the guest ran */
     if (gdb_session_begin(&server->session, &server->target.target) < 0) {
         gdb_session_end(&server->session);
         log_error(server->log, "gdb: out of memory");

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/util.h"
+#include "debug_native.h"
 #include "guest/vcpu.h"
 
 /* Intel SDM vol. 3B, section 18.2; vol. 3A, table 6-1. */
@@ -81,33 +83,66 @@ static int set_guest_debug(const struct vcpu *vcpu, struct kvm_guest_debug *debu
     return ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, debug) < 0 ? -errno : 0;
 }
 
+/* Put points on the guest's own handlers, as far as there is room beside the debugger's points. */
+static void watch_handlers(struct vcpu *vcpu, struct kvm_guest_debug *guest_debug)
+{
+    static const uint8_t vectors[] = {BP_VECTOR, DB_VECTOR};
+    struct vcpu_debug *debug = &vcpu->debug;
+    size_t next = 0;
+
+    for (unsigned i = 0; i < VCPU_POINT_COUNT && next < ARRAY_SIZE(vectors); i++) {
+        uint64_t handler;
+        int r;
+
+        if (debug->points[i].used)
+            continue;
+        r = debug_native_handler(vcpu, debug->debugger->mem, vectors[next], &handler);
+        debug->seeking = debug->seeking || r < 0;
+        if (r == 0) {
+            guest_debug->arch.debugreg[i] = handler;
+            guest_debug->arch.debugreg[7] |= DR7_GLOBAL(i) | DR7_ALWAYS_SET;
+            debug->vectors[i] = vectors[next];
+        }
+        next++;
+    }
+}
+
+/* Have KVM do what vcpu->debug says. */
+static int apply(struct vcpu *vcpu)
+{
+    struct kvm_guest_debug guest_debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP};
+    struct vcpu_debug *debug = &vcpu->debug;
+
+    for (unsigned i = 0; i < VCPU_POINT_COUNT; i++) {
+        const struct vcpu_point *point = &debug->points[i];
+
+        if (!point->used || debug->passing)
+            continue;
+        guest_debug.arch.debugreg[i] = point->address;
+        guest_debug.arch.debugreg[7] |= DR7_GLOBAL(i) | DR7_KIND(i, point->kind) |
+                                        DR7_LEN(i, len_bits(point->len)) | DR7_ALWAYS_SET;
+    }
+    memset(debug->vectors, 0, sizeof(debug->vectors));
+    debug->seeking = false;
+    if (!debug->passing && debug_native_host())
+        watch_handlers(vcpu, &guest_debug);
+    if (guest_debug.arch.debugreg[7])
+        guest_debug.control |= KVM_GUESTDBG_USE_HW_BP;
+    if (debug->stepping || debug->passing)
+        guest_debug.control |= KVM_GUESTDBG_SINGLESTEP;
+    if (debug->stepping)
+        guest_debug.control |= KVM_GUESTDBG_BLOCKIRQ;
+    return set_guest_debug(vcpu, &guest_debug);
+}
+
 int vcpu_debug(struct vcpu *vcpu, struct vcpu_debugger *debugger,
                const struct vcpu_point points[VCPU_POINT_COUNT], bool step)
 {
-    struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP};
-    uint64_t dr7 = 0;
-    int r;
-
-    for (unsigned i = 0; i < VCPU_POINT_COUNT; i++) {
-        if (!points[i].used)
-            continue;
-        debug.arch.debugreg[i] = points[i].address;
-        dr7 |= DR7_GLOBAL(i) | DR7_KIND(i, points[i].kind) | DR7_LEN(i, len_bits(points[i].len));
-    }
-    if (dr7) {
-        debug.control |= KVM_GUESTDBG_USE_HW_BP;
-        debug.arch.debugreg[7] = dr7 | DR7_ALWAYS_SET;
-    }
-    if (step)
-        debug.control |= KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ;
-    r = set_guest_debug(vcpu, &debug);
-    if (r < 0)
-        return r;
     vcpu->debug = (struct vcpu_debug){.debugger = debugger, .stepping = step};
     memcpy(vcpu->debug.points, points, sizeof(vcpu->debug.points));
     if (step)
         vcpu->debug.step_from = rip_of(vcpu);
-    return 0;
+    return apply(vcpu);
 }
 
 void vcpu_debug_end(struct vcpu *vcpu)
@@ -121,13 +156,12 @@ void vcpu_debug_end(struct vcpu *vcpu)
 /* Give an exception of the guest's own back to it. */
 static void inject(struct vcpu *vcpu, uint32_t which)
 {
-    struct vcpu_debug debug = vcpu->debug;
     struct kvm_guest_debug inject = {.control = KVM_GUESTDBG_ENABLE | which};
 
     /* The injection takes the place of the other settings, so these are set anew. */
     if (ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &inject) < 0)
         return; /* EBUSY: another exception is on its way, before this one */
-    vcpu_debug(vcpu, debug.debugger, debug.points, debug.stepping);
+    apply(vcpu);
 }
 
 static void tell(struct vcpu *vcpu, enum vcpu_stop_kind kind, const struct vcpu_point *point)
@@ -147,10 +181,51 @@ static const struct vcpu_point *point_hit(const struct vcpu *vcpu, uint64_t dr6)
     return NULL;
 }
 
+/* The exception whose handler was come to; 0: none. */
+static unsigned vector_hit(const struct vcpu *vcpu, uint64_t dr6)
+{
+    for (unsigned i = 0; i < VCPU_POINT_COUNT; i++) {
+        if (vcpu->debug.vectors[i] && (dr6 >> i & 1))
+            return vcpu->debug.vectors[i];
+    }
+    return 0;
+}
+
+/* At the guest's handler: take back what was the debugger's, and let the guest have its own. */
+static void on_delivered(struct vcpu *vcpu, unsigned vector)
+{
+    struct vcpu_debugger *debugger = vcpu->debug.debugger;
+    bool planted = false, stepped = false;
+    struct exception_frame frame;
+
+    if (debug_native_frame(vcpu, debugger->mem, &frame) == 0) {
+        planted = vector == BP_VECTOR && debugger->is_planted(debugger, frame.rip - 1);
+        stepped = vector == DB_VECTOR && vcpu->debug.stepping;
+        frame.rip -= planted;
+    }
+    if ((planted || stepped) && debug_native_take_back(vcpu, debugger->mem, &frame) == 0) {
+        tell(vcpu, planted ? VCPU_STOP_PLANTED : VCPU_STOP_STEP, NULL);
+        return;
+    }
+    vcpu->debug.passing = true;
+    apply(vcpu);
+}
+
+/* A step off a handler's first instruction, of which only this file knows. */
+static bool end_passing(struct vcpu *vcpu)
+{
+    if (!vcpu->debug.passing)
+        return false;
+    vcpu->debug.passing = false;
+    apply(vcpu);
+    return true;
+}
+
 void vcpu_debug_exit(struct vcpu *vcpu)
 {
     const struct kvm_debug_exit_arch *exit = &vcpu->run->debug.arch;
     const struct vcpu_point *point;
+    unsigned vector;
 
     if (!vcpu->debug.debugger)
         return; /* it has gone meanwhile; where the exception was the guest's, that is lost */
@@ -161,11 +236,16 @@ void vcpu_debug_exit(struct vcpu *vcpu)
             inject(vcpu, KVM_GUESTDBG_INJECT_BP);
         return;
     }
+    vector = vector_hit(vcpu, exit->dr6);
     point = point_hit(vcpu, exit->dr6);
     if (point)
         tell(vcpu, VCPU_STOP_POINT, point);
+    else if (vector)
+        on_delivered(vcpu, vector);
     else if (vcpu->debug.stepping)
         tell(vcpu, VCPU_STOP_STEP, NULL);
+    else if (end_passing(vcpu))
+        return;
     else if (exit->dr6 & DR6_STEP)
         inject(vcpu, KVM_GUESTDBG_INJECT_DB); /* the guest steps itself */
 }
@@ -191,6 +271,11 @@ bool vcpu_debug_unemulated(struct vcpu *vcpu)
  */
 void vcpu_debug_dispatched(struct vcpu *vcpu)
 {
+    uint64_t handler;
+
+    if (vcpu->debug.seeking &&
+        debug_native_handler(vcpu, vcpu->debug.debugger->mem, BP_VECTOR, &handler) == 0)
+        apply(vcpu);
     if (vcpu->debug.stepping)
         __atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 }

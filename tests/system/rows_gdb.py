@@ -18,17 +18,23 @@ KILLED = 128 + signal.SIGKILL
 class Gdb:
     """A guest that waits for gdb, and runs of gdb on it."""
 
-    def __init__(self, bench, *words):
+    def __init__(self, bench, *words, kernel=GUEST):
         if not shutil.which("gdb"):
             raise Skipped("gdb is not installed")
         self.bench = bench
-        self.kernel = bench.built(GUEST)
+        self.kernel = bench.built(kernel)
         self.socket = bench.folder / "gdb.sock"
         self.vmm = bench.start("--kernel", self.kernel, "--gdb", self.socket, *words)
 
     def __enter__(self):
-        await_condition(self.socket.exists, "the socket is there")
+        await_condition(self.listens, "it listens on the socket")
         return self
+
+    def listens(self):
+        """Seen from outside: a connection would be a client, and its end let the guest go."""
+        with open("/proc/net/unix", encoding="utf-8") as table:
+            return any(line.split()[3] == "00010000" and line.endswith(f" {self.socket}\n")
+                       for line in table)
 
     def __exit__(self, *_):
         self.vmm.kill()
@@ -203,6 +209,22 @@ def _(bench):
         ends(gdb, 27)
 
 
+@ROWS.row("code in ring 3: break, step, finish, watch; the guest's own INT3 stays its own")
+def _(bench):
+    with Gdb(bench) as gdb:
+        text = gdb("break main", "break ring3", "continue", "next", "continue", "backtrace 2",
+                   "stepi", "next", "next", "print twice", "finish", "set var result = 0",
+                   "set can-use-hw-watchpoints 0", "watch text[0]", "set var text[0] = 'A'", "next",
+                   "delete", "continue")
+        says(text, r"^Breakpoint 1, main \(\)", r"^Breakpoint 2, ring3 \(number=20\)",
+             r"^#1 .* main \(\)", r"\$1 = 40$", r"Value returned is \$2 = 41", "exited normally")
+        ends(gdb, 0)
+    with Gdb(bench, kernel="tests/boot/exceptions") as gdb:
+        says(gdb("break main", "continue", "delete", "continue"), "Breakpoint 1, main", "exited")
+        out = ends(gdb, 0).out
+        check(b"ok 1" in out and b"not ok" not in out, f"the guest's exceptions changed: {out}")
+
+
 @ROWS.row("a watchpoint by hardware")
 def _(bench):
     with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
@@ -263,7 +285,13 @@ def _(bench):
         check(raw.ask(b"Z0,%x,1" % address) == b"OK", "not inserted")
         raw.send(b"vCont;c")
         raw.close()
-        says(gdb("set var released = 1"), "Remote target")
+        for _ in range(5):
+            raw = Raw(gdb)
+            check(raw.ask(b"?").startswith(b"T"), "does not stop for the next client")
+            check(raw.ask(b"Z0,%x,1" % address) == b"OK", "not inserted")
+            raw.send(b"vCont;c")
+            raw.close()
+        gdb("set var released = 1")
         ends(gdb, 27)
 
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct guest_memory;
 struct vcpu;
 
 struct vcpu_registers {
@@ -42,6 +43,7 @@ struct vcpu_stop {
 };
 
 struct vcpu_debugger {
+    const struct guest_memory *mem; /* borrowed */
     /* Whether the debugger has an INT3 at this linear address. On the vCPU's thread. */
     bool (*is_planted)(const struct vcpu_debugger *debugger, uint64_t address);
     /*
@@ -59,6 +61,10 @@ struct vcpu_debug {
     struct vcpu_point points[VCPU_POINT_COUNT];
     bool stepping;
     uint64_t step_from; /* RIP where the step began */
+    /* Where KVM runs ring 3 natively (guest/debug_native.h): */
+    uint8_t vectors[VCPU_POINT_COUNT]; /* whose handler a hardware point is on; 0: no handler's */
+    bool seeking;                      /* not all are there yet: looked for at each exit */
+    bool passing;                      /* stepped off a handler's first instruction */
 };
 
 /* Read all, or write those of the three parts that `registers` has different from `before`, which
