@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "base/util.h"
 #include "guest/layout.h"
+#include "memory_pages.h"
 
 #define PAGE_SIZE_4K UINT64_C(4096)
 #define PAGE_SIZE_2M (2 * MIB)
@@ -67,6 +68,10 @@ static int check_size(const struct guest_memory_options *options, struct error *
     if (options->size % page)
         return error_set(err, -EINVAL, "%s is not a multiple of the page size, %s", wanted,
                          format_size(page, have, sizeof(have)));
+    if (options->hugepages && (options->merge || options->thp == GUEST_MEMORY_THP_ON))
+        return error_set(err, -EINVAL,
+                         "pages of the reserved pool are huge already, and are not merged: "
+                         "--hugepages goes with neither --thp=on nor --ksm");
     if (options->size > total)
         return error_set(err, -ENOMEM, "%s is more than this host can promise: it has %s in all",
                          wanted, format_size(total, have, sizeof(have)));
@@ -96,8 +101,19 @@ static void place_regions(struct guest_memory *mem)
     }
 }
 
-static int map_memory(struct guest_memory *mem, const struct guest_memory_options *options,
-                      struct error *err)
+static int map_anonymous(struct guest_memory *mem, struct error *err)
+{
+    int r = memory_pages_map(mem->size, &mem->mapping);
+    char wanted[32];
+
+    if (r < 0)
+        return error_set_errno(err, r, "cannot map %s",
+                               format_size(mem->size, wanted, sizeof(wanted)));
+    return 0;
+}
+
+static int map_file(struct guest_memory *mem, const struct guest_memory_options *options,
+                    struct error *err)
 {
     unsigned memfd_flags = MFD_CLOEXEC | (options->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
     /* Huge pages are reserved at once, so that a guest's first touch can never find none left. */
@@ -122,9 +138,23 @@ static int map_memory(struct guest_memory *mem, const struct guest_memory_option
                              wanted, mem->size / PAGE_SIZE_2M);
         return error_set_errno(err, code, "cannot map %s", wanted);
     }
+    return 0;
+}
+
+static int map_memory(struct guest_memory *mem, const struct guest_memory_options *options,
+                      struct error *err)
+{
+    int r = memory_pages_anonymous(options) ? map_anonymous(mem, err) : map_file(mem, options, err);
+    char wanted[32];
+
+    if (r == 0)
+        r = memory_pages_advise(mem->mapping, options, err);
+    if (r < 0)
+        return r;
     madvise(mem->mapping, (size_t)mem->size, MADV_DONTDUMP); /* a guest's secrets are its own */
     if (options->prefault && madvise(mem->mapping, (size_t)mem->size, MADV_POPULATE_WRITE) < 0)
-        return error_set_errno(err, -errno, "cannot prefault %s", wanted);
+        return error_set_errno(err, -errno, "cannot prefault %s",
+                               format_size(mem->size, wanted, sizeof(wanted)));
     return 0;
 }
 
@@ -219,9 +249,16 @@ uint64_t guest_memory_resident(const struct guest_memory *mem)
 {
     struct stat st;
 
+    if (guest_memory_is_anonymous(mem))
+        return memory_pages_resident(mem->mapping, mem->size);
     if (fstat(mem->fd, &st) < 0)
         return 0;
     return (uint64_t)st.st_blocks * 512;
+}
+
+bool guest_memory_is_anonymous(const struct guest_memory *mem)
+{
+    return mem->fd < 0;
 }
 
 int guest_memory_gpa(const struct guest_memory *mem, const void *host, uint64_t len,
@@ -260,6 +297,8 @@ int guest_memory_discard(struct guest_memory *mem, uint64_t gpa, uint64_t len)
     start = align_up(start, PAGE_SIZE_4K);
     if (start >= end)
         return 0;
+    if (guest_memory_is_anonymous(mem))
+        return madvise(mem->mapping + start, (size_t)(end - start), MADV_DONTNEED) < 0 ? -errno : 0;
     if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
                   (off_t)(end - start)) < 0)
         return -errno;

@@ -196,7 +196,12 @@ static bool dispatch_exit(struct vcpu *vcpu)
     case KVM_EXIT_SHUTDOWN:
         tell_death(vcpu, "triple fault");
         return false;
+    case KVM_EXIT_DEBUG:
+        vcpu_debug_exit(vcpu);
+        return true;
     case KVM_EXIT_INTERNAL_ERROR:
+        if (vcpu_debug_unemulated(vcpu))
+            return true;
         tell_internal_error(vcpu);
         return false;
     case KVM_EXIT_FAIL_ENTRY:
@@ -232,8 +237,11 @@ static void vcpu_loop(struct vcpu *vcpu)
         if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
             char what[80];
 
-            if (errno == EINTR || errno == EAGAIN)
-                continue; /* kicked (then the machine is ending), or another signal */
+            if (errno == EINTR || errno == EAGAIN) {
+                vcpu_debug_interrupted(vcpu);
+                vcpu_gate_pass(vcpu->gate, vcpu); /* kicked, or another signal */
+                continue;
+            }
             snprintf(what, sizeof(what), "KVM cannot run the guest: %s", strerrordesc_np(errno));
             tell_death(vcpu, what);
             return;
@@ -241,6 +249,7 @@ static void vcpu_loop(struct vcpu *vcpu)
         count_exit(vcpu);
         if (!dispatch_exit(vcpu))
             return;
+        vcpu_debug_dispatched(vcpu);
     }
 }
 
@@ -255,8 +264,12 @@ static void *vcpu_thread(void *arg)
     pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
     snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
     pthread_setname_np(pthread_self(), name);
-    if (thread_begin(vcpu->hook, THREAD_VCPU) == 0)
+    vcpu->self = pthread_self();
+    if (thread_begin(vcpu->hook, THREAD_VCPU) == 0) {
+        vcpu_gate_enter(vcpu->gate, vcpu);
         vcpu_loop(vcpu);
+        vcpu_gate_leave(vcpu->gate, vcpu);
+    }
     return NULL;
 }
 
@@ -273,13 +286,23 @@ int vcpu_start(struct vcpu *vcpu)
     return -r;
 }
 
+/* One that is about to enter leaves at once; one that is inside is taken out by the signal. */
+static void interrupt_thread(struct vcpu *vcpu, pthread_t thread)
+{
+    __atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    pthread_kill(thread, KICK_SIGNAL);
+}
+
 void vcpu_kick(struct vcpu *vcpu)
 {
     if (!vcpu->started)
         return;
-    /* One that is about to enter leaves at once; one that is inside is taken out by the signal. */
-    __atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
-    pthread_kill(vcpu->thread, KICK_SIGNAL);
+    interrupt_thread(vcpu, vcpu->thread);
+}
+
+void vcpu_interrupt(struct vcpu *vcpu)
+{
+    interrupt_thread(vcpu, vcpu->self);
 }
 
 void vcpu_join(struct vcpu *vcpu)

@@ -66,6 +66,19 @@ int image_open(const char *path, struct image **ret_image, struct error *err)
     return 0;
 }
 
+int image_from_fd(int fd, struct image **ret_image)
+{
+    struct stat st;
+    int r;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    r = image_from_bytes(NULL, (size_t)st.st_size, ret_image);
+    if (r == 0)
+        (*ret_image)->fd = fd;
+    return r;
+}
+
 int image_from_bytes(const void *bytes, size_t size, struct image **ret_image)
 {
     struct image *image = malloc(sizeof(*image));

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "device_config.h"
+#include "guest/memory.h"
 #include "limits_config.h"
 
 enum console_kind { CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_SOCKET, CONSOLE_NONE };
@@ -37,6 +38,8 @@ struct config {
     uint64_t mem_size; /* bytes */
     unsigned cpus;
     bool hugepages, prefault;
+    enum guest_memory_thp thp;
+    bool merge_pages;
     struct device_config devices;
     int debug_exit_port; /* CONFIG_NO_PORT: none */
     enum console_kind console;
@@ -44,6 +47,7 @@ struct config {
     enum console_kind virtio_console; /* CONSOLE_NONE: no such device */
     char *virtio_console_path;
     char *exit_record;
+    char *gdb; /* where a debugger connects: a port or a socket's path; NULL: nowhere */
     char *log_path;
     enum log_level log_level;
     struct limits_config limits;

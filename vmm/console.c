@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/listen.h"
 #include "base/util.h"
 #include "console_open.h"
 #include "host_stream.h"
@@ -308,7 +309,7 @@ static int open_host_end(struct console *console, struct error *err)
     if (console->kind == CONSOLE_FILE)
         r = console_open_file(console->path, &console->owned_fd, &console->file_is_new, err);
     else if (console->kind == CONSOLE_SOCKET)
-        r = console_open_socket(console->path, &console->listen_fd, err);
+        r = listen_unix(console->path, &console->listen_fd, err);
     if (r < 0)
         return error_prefix(err, r, "%s '%s'", console->name, console->path);
     console->attention.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -16,13 +16,4 @@
  */
 int console_open_file(const char *path, int *ret_fd, bool *ret_is_new, struct error *err);
 
-/**
- * Listen on a Unix socket, in the place of one that a dead process has left. What is alive, or no
- * socket, stays and is an error.
- *
- * @ret_fd  the caller's, non-blocking; the caller also removes the socket
- * Returns 0 or a negative errno with the reason in err, which does not name the socket.
- */
-int console_open_socket(const char *path, int *ret_fd, struct error *err);
-
 #endif

@@ -77,18 +77,19 @@ static json_t *memory_json(const struct machine *machine)
     json_t *object = json_object();
     ssize_t len =
         machine->status_fd < 0 ? 0 : pread(machine->status_fd, status, sizeof(status) - 1, 0);
+    uint64_t guest = guest_memory_resident(machine->mem), own;
 
     json_object_set_new(object, "guest-bytes",
                         json_integer((json_int_t)guest_memory_size(machine->mem)));
-    json_object_set_new(object, "guest-resident-bytes",
-                        json_integer((json_int_t)guest_memory_resident(machine->mem)));
+    json_object_set_new(object, "guest-resident-bytes", json_integer((json_int_t)guest));
     if (len <= 0)
         return object;
-    /* Guest memory is shared memory, so what is anonymous or of files is the VMM's own. */
     status[len] = '\0';
-    json_object_set_new(object, "vmm-resident-bytes",
-                        json_integer((json_int_t)(status_field(status, "RssAnon") +
-                                                  status_field(status, "RssFile"))));
+    /* What is anonymous or of files is the VMM's own; guest memory is shared memory, mostly. */
+    own = status_field(status, "RssAnon") + status_field(status, "RssFile");
+    if (guest_memory_is_anonymous(machine->mem))
+        own -= min_u64(own, guest);
+    json_object_set_new(object, "vmm-resident-bytes", json_integer((json_int_t)own));
     return object;
 }
 

@@ -1,5 +1,8 @@
 #include "inputs.h"
 
+#include <fcntl.h>
+#include <limits.h>
+
 #include "embedded_image.h"
 
 const char *inputs_kernel_name(const struct config *config)
@@ -7,12 +10,47 @@ const char *inputs_kernel_name(const struct config *config)
     return config->kernel ? config->kernel : "(built-in)";
 }
 
+/* Unpack an archive, and take its kernel out of it. */
+static int open_archive(struct inputs *inputs, const struct config *config, int fd,
+                        struct error *err)
+{
+    char helper[PATH_MAX];
+    int r = image_archive_helper_path(helper, sizeof(helper), err);
+
+    if (r == 0)
+        r = hermit_archive_open(fd, helper, &IMAGE_ARCHIVE_DEFAULT_LIMITS, &inputs->archive, err);
+    if (r == 0)
+        r = hermit_config_check(&inputs->archive->config, config->mem_size, config->cpus, err);
+    if (r < 0)
+        return r;
+    r = image_from_fd(inputs->archive->kernel->fd, &inputs->kernel);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot open its kernel");
+    inputs->archive->kernel->fd = -1;
+    return 0;
+}
+
+/* The kernel's file, or the archive that it is in. */
+static int open_kernel_file(struct inputs *inputs, const struct config *config, struct error *err)
+{
+    _cleanup_close_ int fd = -1;
+    int r = image_open(config->kernel, &inputs->kernel, err); /* refuses all but regular files */
+
+    if (r < 0)
+        return r;
+    fd = open(config->kernel, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || !image_archive_recognise(fd))
+        return 0;
+    image_close(take_ptr(inputs->kernel));
+    return open_archive(inputs, config, fd, err);
+}
+
 static int open_kernel(struct inputs *inputs, const struct config *config, struct error *err)
 {
     int r;
 
     if (config->kernel)
-        r = image_open(config->kernel, &inputs->kernel, err);
+        r = open_kernel_file(inputs, config, err);
     else
         r = image_from_bytes(embedded_image_start,
                              (size_t)(embedded_image_end - embedded_image_start), &inputs->kernel);
@@ -52,6 +90,7 @@ void inputs_close(struct inputs *inputs)
         image_close(inputs->modules[i].image);
     image_close(inputs->initrd);
     image_close(inputs->kernel);
+    hermit_archive_free(inputs->archive);
     *inputs = (struct inputs){0};
 }
 

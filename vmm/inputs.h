@@ -2,12 +2,14 @@
 #ifndef OSVM_VMM_INPUTS_H
 #define OSVM_VMM_INPUTS_H
 
+#include "archive/hermit.h"
 #include "base/error.h"
 #include "config.h"
 #include "loader/image.h"
 #include "loader/loader.h"
 
 struct inputs {
+    struct hermit_archive *archive; /* the kernel came out of it; NULL: it is a file of its own */
     struct image *kernel;
     enum boot_protocol protocol;
     struct image *initrd; /* NULL: none */

@@ -27,6 +27,8 @@ static unsigned features_of(const struct config *config)
     if (devices->rng || devices->balloon.wanted || devices->transport == TRANSPORT_PCI ||
         config->virtio_console != CONSOLE_NONE)
         features |= FILTER_OTHER;
+    if (config->gdb)
+        features |= FILTER_GDB;
     return features;
 }
 

@@ -29,8 +29,8 @@ const char *machine_end_reason_name(enum machine_end_reason reason)
         [MACHINE_POWER_OFF] = "power-off",   [MACHINE_RESET] = "reset",
         [MACHINE_GUEST_EXIT] = "guest-exit", [MACHINE_GUEST_DIED] = "guest-died",
         [MACHINE_SIGNAL] = "signal",         [MACHINE_CONSOLE] = "console",
-        [MACHINE_REFUSED] = "refused",       [MACHINE_KILLED] = "killed",
-        [MACHINE_LIMIT] = "limit",
+        [MACHINE_DEBUGGER] = "debugger",     [MACHINE_REFUSED] = "refused",
+        [MACHINE_KILLED] = "killed",         [MACHINE_LIMIT] = "limit",
     };
 
     return names[reason];
@@ -145,6 +145,18 @@ static void on_user_end(struct console_user *user)
     machine_finish(machine, &end);
 }
 
+static void on_debugger_kill(struct gdb_server_user *user)
+{
+    struct machine *machine = container_of(user, struct machine, debugger);
+    struct machine_end end = {
+        .reason = MACHINE_DEBUGGER,
+        .status = EXIT_STATUS_SIGNAL + SIGKILL,
+    };
+
+    snprintf(end.text, sizeof(end.text), "killed by the debugger");
+    machine_finish(machine, &end);
+}
+
 static void on_user_status(struct console_user *user, char *buf, size_t len)
 {
     struct machine *machine = container_of(user, struct machine, user);
@@ -208,7 +220,9 @@ static int create_loop(struct machine *machine, struct error *err)
         return error_set_errno(err, r, "cannot take signals");
     machine->settled.callback = on_settled;
     r = loop_timer_add(machine->loop, &machine->settled);
-    return r < 0 ? error_set_errno(err, r, "cannot make a timer") : 0;
+    if (r == 0)
+        r = vcpu_gate_init(&machine->gate, machine->loop, &machine->ending);
+    return r < 0 ? error_set_errno(err, r, "cannot make a timer or a gate") : 0;
 }
 
 static int check_cpus(const struct machine *machine, struct error *err)
@@ -219,16 +233,28 @@ static int check_cpus(const struct machine *machine, struct error *err)
     return 0;
 }
 
+struct guest_memory_options machine_memory_options(const struct config *config)
+{
+    return (struct guest_memory_options){
+        .size = config->mem_size,
+        .hugepages = config->hugepages,
+        .prefault = config->prefault,
+        .thp = config->thp,
+        .merge = config->merge_pages,
+    };
+}
+
 static int create_memory(struct machine *machine, struct error *err)
 {
-    struct guest_memory_options options = {
-        .size = machine->config->mem_size,
-        .hugepages = machine->config->hugepages,
-        .prefault = machine->config->prefault,
-    };
+    struct guest_memory_options options = machine_memory_options(machine->config);
+    const char *lacks = guest_memory_host_lacks(&options);
     int r = guest_memory_create(&options, &machine->mem, err);
 
-    return r < 0 ? error_prefix(err, r, "--mem") : 0;
+    if (r < 0)
+        return error_prefix(err, r, "--mem");
+    if (lacks && !machine->config->check)
+        log_warning(machine->log, "%s", lacks);
+    return 0;
 }
 
 static int add_ports(struct machine *machine, struct error *err)
@@ -371,8 +397,28 @@ static int create_vcpus(struct machine *machine, struct error *err)
         vcpu->observer = &machine->observer;
         vcpu->hook = &machine->thread_hook;
         vcpu->ending = &machine->ending;
+        vcpu->gate = &machine->gate;
     }
     return 0;
+}
+
+static int create_gdb(struct machine *machine, struct error *err)
+{
+    struct gdb_server_machine parts = {
+        .loop = machine->loop,
+        .log = machine->log,
+        .mem = machine->mem,
+        .gate = &machine->gate,
+        .vcpus = machine->vcpus,
+        .vcpu_count = machine->vcpu_count,
+        .user = &machine->debugger,
+    };
+    int r;
+
+    if (!machine->config->gdb)
+        return 0;
+    r = gdb_server_create(machine->config->gdb, &parts, &machine->gdb, err);
+    return r < 0 ? error_prefix(err, r, "--gdb %s", machine->config->gdb) : 0;
 }
 
 int machine_create(struct machine *machine, const struct config *config,
@@ -393,6 +439,7 @@ int machine_create(struct machine *machine, const struct config *config,
         .thread_hook.begin = on_thread_begin,
         .user = {.end = on_user_end, .status = on_user_status},
         .limits = {.exceeded = on_limit, .is_ready = guest_is_ready},
+        .debugger = {.kill = on_debugger_kill},
     };
     pthread_mutex_init(&machine->end_lock, NULL);
     r = create_loop(machine, err);
@@ -415,6 +462,8 @@ int machine_create(struct machine *machine, const struct config *config,
     if (r == 0)
         r = create_vcpus(machine, err);
     if (r == 0)
+        r = create_gdb(machine, err);
+    if (r == 0)
         stages_reach(stages, STAGE_MACHINE);
     return r;
 }
@@ -423,6 +472,7 @@ void machine_destroy(struct machine *machine)
 {
     console_destroy(machine->console);
     console_destroy(machine->virtio_console);
+    gdb_server_destroy(machine->gdb);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_destroy(&machine->vcpus[i]);
     free(machine->vcpus);
@@ -439,6 +489,7 @@ void machine_destroy(struct machine *machine)
     kvm_close(&machine->kvm);
     if (machine->loop) {
         limits_watch_destroy(&machine->limits);
+        vcpu_gate_destroy(&machine->gate);
         loop_timer_remove(machine->loop, &machine->settled);
         loop_signals_remove(machine->loop, &machine->signals);
     }
@@ -510,6 +561,12 @@ static int start(struct machine *machine, struct error *err)
 
     if (started < 0)
         return started;
+    if (machine->gdb) {
+        int r = gdb_server_start(machine->gdb);
+
+        if (r < 0)
+            return error_set_errno(err, r, "cannot wait for gdb");
+    }
     for (unsigned i = 0; i < machine->vcpu_count; i++) {
         int r = vcpu_start(&machine->vcpus[i]);
         if (r < 0)
@@ -527,11 +584,14 @@ static int start(struct machine *machine, struct error *err)
 
 static void stop(struct machine *machine)
 {
-    __atomic_store_n(&machine->ending, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&machine->ending, true, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_kick(&machine->vcpus[i]);
+    vcpu_gate_end(&machine->gate);
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_join(&machine->vcpus[i]);
+    if (machine->gdb)
+        gdb_server_ended(machine->gdb, machine->end.status);
 }
 
 /* Where the guest ended by itself, what it said last is still to be read. */
@@ -567,6 +627,16 @@ static void note_guest_stages(struct machine *machine)
     reached[STAGE_FIRST_INSTRUCTION] =
         osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_FIRST_INSTRUCTION);
     reached[STAGE_READY] = osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_READY);
+}
+
+void machine_pause(struct machine *machine, struct gate_hold *hold)
+{
+    vcpu_gate_hold(&machine->gate, hold);
+}
+
+void machine_resume(struct machine *machine, struct gate_hold *hold)
+{
+    vcpu_gate_release(&machine->gate, hold);
 }
 
 int machine_run(struct machine *machine, struct error *err)

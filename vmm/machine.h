@@ -15,12 +15,14 @@
 #include "console.h"
 #include "console_device.h"
 #include "devices.h"
+#include "gdb/server.h"
 #include "guest/board/osvm_port.h"
 #include "guest/board/pit.h"
 #include "guest/board/reset.h"
 #include "guest/board/rtc.h"
 #include "guest/board/serial.h"
 #include "guest/bus.h"
+#include "guest/gate.h"
 #include "guest/kvm.h"
 #include "guest/memory.h"
 #include "guest/vcpu.h"
@@ -38,10 +40,11 @@ enum machine_end_reason {
     MACHINE_GUEST_EXIT,
     MACHINE_GUEST_DIED,
     MACHINE_SIGNAL,
-    MACHINE_CONSOLE, /* its user ended it with Ctrl-A x */
-    MACHINE_REFUSED, /* it never ran */
-    MACHINE_LIMIT,   /* one of what it may use was reached */
-    MACHINE_KILLED,  /* its process was, by a signal that it cannot take */
+    MACHINE_DEBUGGER, /* gdb killed it */
+    MACHINE_CONSOLE,  /* its user ended it with Ctrl-A x */
+    MACHINE_REFUSED,  /* it never ran */
+    MACHINE_LIMIT,    /* one of what it may use was reached */
+    MACHINE_KILLED,   /* its process was, by a signal that it cannot take */
 };
 
 #define EXIT_STATUS_LIMIT      124
@@ -88,12 +91,15 @@ struct machine {
     char *cmdline; /* the kernel's */
     struct vcpu *vcpus;
     unsigned vcpu_count;
+    struct vcpu_gate gate;
+    struct gdb_server *gdb; /* NULL: not asked for */
 
     struct power_sink power;
     struct vcpu_observer observer;
     struct jail *jail; /* borrowed; NULL before machine_lock() */
     struct thread_hook thread_hook;
     struct console_user user;
+    struct gdb_server_user debugger;
     struct loop_signals signals;
     struct loop_timer settled;
     struct limits_watch limits;
@@ -146,6 +152,17 @@ int machine_run(struct machine *machine, struct error *err);
 
 /* The end by a limit, in words too. */
 struct machine_end machine_end_by_limit(const struct limit_breach *breach);
+
+/* What the configuration asks of guest memory. */
+struct guest_memory_options machine_memory_options(const struct config *config);
+
+/**
+ * Have the guest stand still, and let it go on. Each user has a hold of its own; guest/gate.h says
+ * what holds meanwhile, and on which threads. The serial console, the limits and the signals work
+ * on.
+ */
+void machine_pause(struct machine *machine, struct gate_hold *hold);
+void machine_resume(struct machine *machine, struct gate_hold *hold);
 
 /* "power-off", "reset", … */
 const char *machine_end_reason_name(enum machine_end_reason reason);

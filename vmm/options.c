@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "base/util.h"
 #include "config_file.h"
+#include "gdb/server.h"
 #include "guest/layout.h"
 
 static int set_string(char **target, const char *value, struct error *err)
@@ -136,6 +137,22 @@ static int set_prefault(struct config *config, const char *value, struct error *
     (void)value;
     (void)err;
     config->prefault = true;
+    return 0;
+}
+
+static int set_thp(struct config *config, const char *value, struct error *err)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return error_set(err, -EINVAL, "'%s' is neither on nor off", value);
+    config->thp = strcmp(value, "on") == 0 ? GUEST_MEMORY_THP_ON : GUEST_MEMORY_THP_OFF;
+    return 0;
+}
+
+static int set_ksm(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->merge_pages = true;
     return 0;
 }
 
@@ -267,6 +284,13 @@ static int set_log_level(struct config *config, const char *value, struct error 
     return 0;
 }
 
+static int set_gdb(struct config *config, const char *value, struct error *err)
+{
+    int r = gdb_server_check(value, err);
+
+    return r < 0 ? r : set_string(&config->gdb, value, err);
+}
+
 static int set_check(struct config *config, const char *value, struct error *err)
 {
     (void)value;
@@ -360,6 +384,11 @@ static const struct option table[] = {
      "back memory with 2 MiB pages of the host's reserved pool"},
     {"prefault", OPTION_FLAG, NULL, false, set_prefault, NULL, NULL,
      "take all memory from the host before the start"},
+    {"thp", OPTION_VALUE, "on|off", false, set_thp, NULL, NULL,
+     "make pages of memory huge wherever the host can, or never (default: as\n"
+     "the host does with shared memory)"},
+    {"ksm", OPTION_FLAG, NULL, false, set_ksm, NULL, NULL,
+     "let the host merge pages with equal ones of other VMs"},
     {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL, NULL,
      "a port (default: 0xf4) to which a test guest writes v in order to\n"
      "end with status (v << 1) | 1"},
@@ -419,6 +448,9 @@ static const struct option table[] = {
      "error, warning (default), info or debug"},
     {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL, NULL,
      "at the end, say in JSON how and why it ended and what it cost"},
+    {"gdb", OPTION_VALUE, "PORT|SOCKET", false, set_gdb, NULL, "Debugging",
+     "wait for gdb before the first instruction: on a port of 127.0.0.1, or\n"
+     "on a Unix socket at this path"},
     {"config", OPTION_VALUE, "FILE", true, set_nothing, NULL, "This program",
      "take options from a JSON object, with the names above; those of\n"
      "the command line win"},

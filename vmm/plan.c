@@ -5,6 +5,22 @@
 #include "base/parse.h"
 #include "machine.h"
 
+/* What is asked of the host for memory's pages, and whether it does it as it is set now. */
+static void print_pages(const struct config *config)
+{
+    struct guest_memory_options options = machine_memory_options(config);
+    const char *lacks = guest_memory_host_lacks(&options);
+
+    if (config->thp == GUEST_MEMORY_THP_OFF)
+        printf("pages:    never made huge\n");
+    if (config->thp == GUEST_MEMORY_THP_ON)
+        printf("pages:    made huge where the host can\n");
+    if (config->merge_pages)
+        printf("pages:    merged with equal ones\n");
+    if (lacks)
+        printf("not done: %s\n", lacks);
+}
+
 static void print_plan(const struct config *config, const struct inputs *inputs,
                        const struct limits *limits, const struct machine *machine)
 {
@@ -29,6 +45,7 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
     printf("cmdline:  %s\n", config->cmdline ? config->cmdline : "");
     printf("memory:   %s%s%s\n", format_size(guest_memory_size(machine->mem), size, sizeof(size)),
            config->hugepages ? ", huge pages" : "", config->prefault ? ", prefaulted" : "");
+    print_pages(config);
     printf("cpus:     %u (this host's KVM takes at most %u)\n", config->cpus,
            machine->kvm.max_vcpus);
     printf("console:  %s%s\n", consoles[config->console],

@@ -6,12 +6,12 @@ import re
 import resource
 import subprocess
 
-from harness import Rows, Skipped, check
+from harness import Failed, Rows, Skipped, await_condition, check
 
 ROWS = Rows()
-OPTIONS = ["kernel", "cmdline", "initrd", "module", "mem", "cpus", "hugepages", "prefault",
-           "debug-exit", "console", "virtio-console", "log", "log-level", "exit-record", "config", "check", "help",
-           "version"]
+OPTIONS = ["kernel", "cmdline", "initrd", "module", "mem", "cpus", "hugepages", "prefault", "thp",
+           "ksm", "debug-exit", "console", "virtio-console", "log", "log-level", "exit-record", "gdb",
+           "config", "check", "help", "version"]
 
 
 @ROWS.row("--help names every option and status")
@@ -98,7 +98,8 @@ def _(bench):
 def _(bench):
     config = {"kernel": str(bench.guest("exit", "GUEST_EXIT=9")), "cmdline": "c", "mem": "64M",
               "cpus": 2, "console": "file=out", "log": "log", "log-level": "info",
-              "exit-record": "record", "prefault": False, "hugepages": False, "debug-exit": 0xF4,
+              "exit-record": "record", "prefault": False, "hugepages": False, "thp": "off", "ksm": False,
+              "debug-exit": 0xF4,
               "module": ["vm.json,m"], "initrd": "vm.json"}
     bench.write("vm.json", json.dumps(config, indent=1))
     for words in (["--config", "vm.json"], ["--config=vm.json"]):
@@ -196,6 +197,68 @@ def _(bench):
         check(free_hugepages() == free, "it kept some")
     finally:
         subprocess.run(["sysctl", "-q", f"vm.nr_hugepages={before}"], check=True)
+
+
+def guest_pages(pid, size_mib):
+    """What the kernel says of the mapping that is guest memory: a dictionary of lines in smaps."""
+    with open(f"/proc/{pid}/smaps", encoding="ascii") as file:
+        for part in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", file.read(), flags=re.MULTILINE):
+            lines = dict(line.split(":", 1) for line in part.splitlines()[1:])
+            if int(lines.get("Size", "0 kB").split()[0]) == size_mib * 1024:
+                return lines
+    raise Failed(f"no mapping of {size_mib} MiB")
+
+
+@ROWS.row("--thp=on: huge pages are behind the guest's memory")
+def _(bench):
+    with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
+        if "[never]" in file.read():
+            raise Skipped("this host makes no pages huge")
+    with bench.start("--kernel", bench.guest("spin"), "--mem", "64", "--prefault",
+                     "--thp=on") as process:
+        process.await_output(b"READY")
+        pages = guest_pages(process.pid, 64)
+        huge = sum(int(pages[name].split()[0]) for name in ("AnonHugePages", "ShmemPmdMapped"))
+        check(huge >= 2048, f"none: {pages}")
+
+
+@ROWS.row("--thp=off, --ksm: the host is asked for it, and the guest runs")
+def _(bench):
+    for words, flag in ((("--thp=off",), "nh"), (("--ksm",), "mg"), (("--ksm", "--thp=off"), "nh")):
+        with bench.start("--kernel", bench.guest("spin"), "--mem", "64", *words) as process:
+            process.await_output(b"READY")
+            flags = guest_pages(process.pid, 64)["VmFlags"].split()
+            check(flag in flags, f"{words}: {flags}")
+
+
+@ROWS.row("--ksm: two guests share pages")
+def _(bench):
+    with open("/sys/kernel/mm/ksm/run", encoding="ascii") as file:
+        if file.read().strip() != "1":
+            raise Skipped("this host's KSM is off (/sys/kernel/mm/ksm/run)")
+    words = ("--kernel", bench.guest("spin"), "--mem", "32", "--prefault", "--ksm")
+    with bench.start(*words) as one, bench.start(*words) as other:
+        for process in (one, other):
+            process.await_output(b"READY")
+
+        def merged():
+            with open(f"/proc/{other.pid}/ksm_merging_pages", encoding="ascii") as file:
+                return int(file.read()) > 0
+        await_condition(merged, "pages were merged", 120)
+
+
+@ROWS.row("--thp, --ksm: --check says what the host does not do, and a run warns of it")
+def _(bench):
+    with open("/sys/kernel/mm/ksm/run", encoding="ascii") as file:
+        runs = file.read().strip() == "1"
+    text = plan(bench, "--ksm", "--thp=on")
+    check_says(text, "^pages: +made huge where", "^pages: +merged")
+    check(runs or "not done: --ksm" in text, text)
+    ended = bench.run("--ksm")
+    check(ended.status == 0 and (ended.err == "" if runs else "ksm/run is not 1" in ended.err),
+          str(ended))
+    bench.refused("--thp=maybe", says="neither on nor off")
+    bench.refused("--hugepages", "--ksm", says="--hugepages goes with neither")
 
 
 @ROWS.row("under a small limit of address space: refused, not killed")

@@ -11,6 +11,8 @@
 #include <linux/futex.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -27,6 +29,7 @@
 #define CLIENT  FILTER_CONSOLE_SOCKET
 #define SHARE   FILTER_SHARE
 #define OTHER   FILTER_OTHER
+#define GDB     FILTER_GDB
 #define ANY_ONE (DISK | NET | VSOCK | SHARE | OTHER)
 
 /* An int argument is so. */
@@ -136,6 +139,23 @@ const struct rule rules[] = {
     {LOOP, OTHER, "getrandom", {{0}}, 0, "the guest's random numbers"},
     {LOOP, OTHER, "fallocate", IS(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), 0,
      "memory that the balloon gives back"},
+
+    /* ---- The debugger: everything on the loop while the CPUs stand still. ---- */
+    {LOOP, GDB, "accept4", {{0}}, 0, "gdb connects"},
+    {LOOP, GDB, "setsockopt", ARE(1, IPPROTO_TCP, 2, TCP_NODELAY), 0, "its packets are small"},
+    {LOOP, GDB, "recvfrom", {{0}}, 0, "its packets"},
+    {LOOP, GDB, "sendto", {{0}}, 0, "the answers"},
+    {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_GET_REGS), 0, "registers"},
+    {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_SET_REGS), 0, "registers"},
+    {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_GET_SREGS), 0, "registers"},
+    {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_SET_SREGS), 0, "registers"},
+    {LOOP, GDB, "ioctl", IS(1, KVM_GET_FPU), 0, "registers"},
+    {LOOP, GDB, "ioctl", IS(1, KVM_SET_FPU), 0, "registers"},
+    {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_TRANSLATE), 0, "the memory at an address"},
+    {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_SET_GUEST_DEBUG), 0, "breakpoints and steps"},
+    {VCPU, GDB, "ioctl", IS(1, KVM_KVMCLOCK_CTRL), 0, "the guest is told that it stood still"},
+    {VCPU, GDB, "getpid", {{0}}, 0, "pthread_kill(): at a breakpoint, the other CPUs are stopped"},
+    {VCPU, GDB, "tgkill", ARE(0, 1, 2, KICK_SIGNAL), 0, "the same"},
 
     /* ---- Disk requests by threads. ---- */
     {BLOCK, 0, "preadv", {{0}}, 0, "read"},

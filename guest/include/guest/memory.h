@@ -1,5 +1,6 @@
 /*
- * Guest memory: one memfd, mapped once, in at most two regions (below 3 GiB, from 4 GiB on).
+ * Guest memory: one memfd (or anonymous memory, where the pages asked for need that), mapped once,
+ * in at most two regions (below 3 GiB, from 4 GiB on).
  *
  * The guest writes it at any time. Everything read from it is hostile and may change between two
  * reads: copy, check the copy, use the copy.
@@ -22,10 +23,15 @@ struct guest_region {
     uint8_t *host; /* where it is mapped */
 };
 
+/* Transparent huge pages: as the host does with any memory, wherever it can, or never. */
+enum guest_memory_thp { GUEST_MEMORY_THP_HOST, GUEST_MEMORY_THP_ON, GUEST_MEMORY_THP_OFF };
+
 struct guest_memory_options {
     uint64_t size;  /* bytes in all; a multiple of 4 KiB (of 2 MiB with hugepages) */
     bool hugepages; /* 2 MiB pages of the host's reserved pool */
     bool prefault;  /* back every page now, so that the guest never waits for one */
+    enum guest_memory_thp thp;
+    bool merge; /* the host may merge its pages with equal ones of others (KSM) */
 };
 
 struct guest_memory;
@@ -41,6 +47,13 @@ int guest_memory_create(const struct guest_memory_options *options, struct guest
                         struct error *err);
 void guest_memory_destroy(struct guest_memory *mem);
 DEFINE_CLEANUP(struct guest_memory, guest_memory_destroy)
+
+/*
+ * What the options ask for and this host, as it is set now, does not do, in words with the
+ * setting's name; NULL: nothing. The memory is made all the same, for the setting may change. Any
+ * thread.
+ */
+const char *guest_memory_host_lacks(const struct guest_memory_options *options);
 
 /* Bytes of RAM in all. Any thread. */
 uint64_t guest_memory_size(const struct guest_memory *mem);
@@ -70,6 +83,9 @@ int guest_memory_zero(struct guest_memory *mem, uint64_t gpa, uint64_t len);
 
 /* Bytes that the host really backs now. Any thread. */
 uint64_t guest_memory_resident(const struct guest_memory *mem);
+
+/* Whether it is private anonymous memory, not a memory file. Any thread. */
+bool guest_memory_is_anonymous(const struct guest_memory *mem);
 
 /**
  * Where in the guest the host bytes [host, host + len) are: the way back from guest_memory_span().

@@ -13,7 +13,9 @@
 #include "base/thread.h"
 #include "guest/bus.h"
 #include "guest/cpuid.h"
+#include "guest/debug.h"
 #include "guest/entry_state.h"
+#include "guest/gate.h"
 #include "guest/vm.h"
 
 #define VCPU_EXIT_KINDS                                                      \
@@ -47,7 +49,12 @@ struct vcpu {
     struct thread_hook *hook;       /* borrowed; NULL: none */
     pthread_t thread;
     bool started;
-    const bool *ending;     /* borrowed, atomic: set once all vCPUs are to leave the guest */
+    pthread_t self;     /* the same for the gate, set by the thread itself before it enters there */
+    const bool *ending; /* borrowed, atomic: set once all vCPUs are to leave the guest */
+    struct vcpu_gate *gate; /* borrowed */
+    struct vcpu *gate_next; /* of the gate, under its lock */
+    bool frozen; /* the gate keeps it even when it is open; changed while all stand still */
+    struct vcpu_debug debug;
     uint64_t first_exit_ns; /* CLOCK_MONOTONIC of the first exit to user space; atomic */
     /* By KVM's exit reason. Written by its thread; read after it has ended, or roughly; atomic. */
     uint64_t exits[VCPU_EXIT_KINDS];
@@ -72,7 +79,7 @@ void vcpu_destroy(struct vcpu *vcpu);
 int vcpu_set_entry(struct vcpu *vcpu, const struct entry_state *entry);
 
 /**
- * Start its thread. `ports`, `mmio`, `observer` and `ending` are set.
+ * Start its thread. `ports`, `mmio`, `observer`, `ending` and `gate` are set.
  * Returns 0 or a negative errno.
  */
 int vcpu_start(struct vcpu *vcpu);
@@ -82,6 +89,9 @@ int vcpu_start(struct vcpu *vcpu);
  * where it was not started. The thread that started it; vcpu_install_kick() was called before.
  */
 void vcpu_kick(struct vcpu *vcpu);
+
+/* For guest/gate.c: the same without the question whether its thread is alive, which it must be. */
+void vcpu_interrupt(struct vcpu *vcpu);
 
 /* Wait for its thread to end. Does nothing where it was not started. */
 void vcpu_join(struct vcpu *vcpu);

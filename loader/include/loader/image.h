@@ -21,6 +21,14 @@ struct image;
  */
 int image_open(const char *path, struct image **ret_image, struct error *err);
 
+/**
+ * An image of a file that is open already, and that nobody changes any more (a sealed memfd).
+ *
+ * @fd  taken over where it returns 0; its offset is not used
+ * Returns 0 or a negative errno.
+ */
+int image_from_fd(int fd, struct image **ret_image);
+
 /* An image over bytes that the caller keeps as long as the image. Returns 0 or -ENOMEM. */
 int image_from_bytes(const void *bytes, size_t size, struct image **ret_image);
 
