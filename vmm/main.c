@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "config.h"
 #include "exit_record.h"
+#include "footprint.h"
 #include "guardian.h"
 #include "inputs.h"
 #include "jail.h"
@@ -132,6 +133,7 @@ static int watch_machine(struct run *run)
 
     inputs_close(&run->inputs);
     guardian_close_others(keep, ARRAY_SIZE(keep));
+    footprint_trim();
     guardian_wait(&run->guardian, run->config.console == CONSOLE_STDIO, &verdict);
     if (!run->config.check)
         leftovers_remove(&run->config);
