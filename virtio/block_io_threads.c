@@ -93,6 +93,7 @@ static void *run_thread(void *arg)
 {
     struct pool *pool = arg;
 
+    pthread_setname_np(pthread_self(), "disk");
     if (thread_begin(pool->io.hook, THREAD_BLOCK) < 0)
         return NULL;
     pthread_mutex_lock(&pool->lock);

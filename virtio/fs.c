@@ -156,6 +156,7 @@ static void *run_worker(void *arg)
 {
     struct virtio_fs *fs = arg;
 
+    pthread_setname_np(pthread_self(), "share");
     if (thread_begin(fs->hook, THREAD_FS) < 0)
         return NULL;
     while (wait_for_call(fs)) {

@@ -92,13 +92,19 @@ static void part_read(struct virtio_pci *pci, uint64_t part, uint64_t offset, vo
 static void ring(struct virtio_pci *pci, uint64_t queue)
 {
     const uint64_t one = 1;
+    bool driver_ok;
 
     if (queue >= pci->device->queue_count)
         return;
-    if (!pci->host->vm) { /* there is no loop either */
+    if (!pci->host->vm) { /* nor a vCPU's thread, then */
         virtio_device_notify(pci->device, (unsigned)queue);
         return;
     }
+    pthread_mutex_lock(&pci->notify_lock);
+    driver_ok = pci->driver_ok;
+    pthread_mutex_unlock(&pci->notify_lock);
+    if (!driver_ok)
+        return;
     if (write(pci->notifiers[queue].source.fd, &one, sizeof(one)) < 0) {
         /* EAGAIN: it has been called often enough. */
     }

@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "config.h"
 #include "exit_record.h"
+#include "footprint.h"
 #include "guardian.h"
 #include "inputs.h"
 #include "jail.h"
@@ -140,6 +141,7 @@ static int watch_machine(struct run *run)
 
     inputs_close(&run->inputs);
     guardian_close_others(keep, kept);
+    footprint_trim();
     guardian_wait(&run->guardian,
                   run->config.console == CONSOLE_STDIO ||
                       run->config.virtio_console == CONSOLE_STDIO,

@@ -153,6 +153,7 @@ const struct rule rules[] = {
     {LOOP, GDB, "ioctl", IS(1, KVM_SET_FPU), 0, "registers"},
     {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_TRANSLATE), 0, "the memory at an address"},
     {LOOP | VCPU, GDB, "ioctl", IS(1, KVM_SET_GUEST_DEBUG), 0, "breakpoints and steps"},
+    {VCPU, GDB, "futex", FUTEX(FUTEX_WAIT_BITSET), 0, "it stands still (pthread_cond_wait())"},
     {VCPU, GDB, "ioctl", IS(1, KVM_KVMCLOCK_CTRL), 0, "the guest is told that it stood still"},
     {VCPU, GDB, "getpid", {{0}}, 0, "pthread_kill(): at a breakpoint, the other CPUs are stopped"},
     {VCPU, GDB, "tgkill", ARE(0, 1, 2, KICK_SIGNAL), 0, "the same"},
