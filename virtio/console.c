@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/util.h"
@@ -20,10 +21,11 @@ struct virtio_console {
     struct virtio_console_host *host;
     struct loop_timer timer; /* to go on with output by itself */
     uint8_t config[CONFIG_SIZE];
-    bool input_short; /* virtio_console_input() turned bytes away */
-    bool stalled;     /* the host takes no more until it says so */
-    bool has_output;  /* `output` was taken and not put back */
-    uint32_t sent;    /* of its bytes */
+    bool size_told[QUEUE_COUNT]; /* announce_size() */
+    bool input_short;            /* virtio_console_input() turned bytes away */
+    bool stalled;                /* the host takes no more until it says so */
+    bool has_output;             /* `output` was taken and not put back */
+    uint32_t sent;               /* of its bytes */
     struct virtq_chain output;
 };
 
@@ -36,6 +38,20 @@ static bool can_work(const struct virtio_console *console, unsigned queue)
 {
     return console->device.active && console->device.queues[queue].ready &&
            !(console->device.status & VIRTIO_STATUS_NEEDS_RESET);
+}
+
+/*
+ * Linux reads the size only when it is told of a change, and takes no heed of that before its port
+ * is complete, which shows in nothing. So a size that was there before is told as one that has
+ * changed: with the first output, and with the first input, which a user's shell has waited for.
+ */
+static void announce_size(struct virtio_console *console, unsigned queue)
+{
+    if (console->size_told[queue] || load_le32(console->config + CONFIG_COLS) == 0)
+        return;
+    console->size_told[queue] = true;
+    if (virtio_device_has(&console->device, VIRTIO_CONSOLE_F_SIZE))
+        virtio_device_config_changed(&console->device);
 }
 
 /* ---- Output. ---- */
@@ -190,6 +206,8 @@ size_t virtio_console_input(struct virtio_device *device, const uint8_t *bytes, 
     if (can_work(console, QUEUE_RX)) {
         virtqueue_quiet(&device->queues[QUEUE_RX]);
         taken = fill(console, bytes, len);
+        if (taken > 0)
+            announce_size(console, QUEUE_RX);
     }
     console->input_short = taken < len;
     pthread_mutex_unlock(&device->lock);
@@ -233,6 +251,7 @@ static void console_reset(struct virtio_device *device)
     struct virtio_console *console = console_of(device);
 
     loop_timer_disarm(&console->timer);
+    memset(console->size_told, 0, sizeof(console->size_told));
     console->has_output = false; /* `stalled` stays: it is the host's */
 }
 
@@ -240,10 +259,12 @@ static void console_notify(struct virtio_device *device, unsigned queue)
 {
     struct virtio_console *console = console_of(device);
 
-    if (queue == QUEUE_TX)
-        send_output(console);
-    else
+    if (queue == QUEUE_RX) {
         want_input(console);
+        return;
+    }
+    announce_size(console, QUEUE_TX);
+    send_output(console);
 }
 
 static void console_destroy(struct virtio_device *device)

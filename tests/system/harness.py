@@ -122,7 +122,7 @@ class Process:
     def signal(self, number):
         self.popen.send_signal(number)
 
-    def _read(self, done, limit):
+    def read_until(self, done, limit):
         """Collect output until done() or both streams have ended."""
         end = time.monotonic() + limit
         with selectors.DefaultSelector() as selector:
@@ -142,7 +142,7 @@ class Process:
                         key.fileobj.close()
 
     def await_output(self, text, limit=LIMIT_S):
-        self._read(lambda: text in self.out, limit)
+        self.read_until(lambda: text in self.out, limit)
         check(text in self.out, f"ended without {text!r}: out {self.out!r}, err {self.err!r}")
 
     def session_is_gone(self):
@@ -155,7 +155,7 @@ class Process:
     def end(self, limit=LIMIT_S, killed=False):
         """Wait for its end; nothing of its session may outlive it. Where the guardian was killed
         the kernel ends the machine's process, and that takes a moment."""
-        self._read(lambda: False, limit)
+        self.read_until(lambda: False, limit)
         try:
             status = self.popen.wait(limit)
         except subprocess.TimeoutExpired:

@@ -36,7 +36,7 @@ class Guest:
         start = len(self.vmm.out)
         self.vmm.popen.stdin.write(line.encode() + b"\n")
         self.vmm.popen.stdin.flush()
-        self.vmm._read(lambda: b"\n" in self.vmm.out[start:], LIMIT_S)
+        self.vmm.read_until(lambda: b"\n" in self.vmm.out[start:], LIMIT_S)
         answer = self.vmm.out[start:].decode().split()
         check(answer and answer[0] == line.split()[0], f"{line}: {self.vmm.out[start:]!r}, "
                                                        f"{self.vmm.err!r}")
@@ -46,7 +46,7 @@ class Guest:
         return [int(word) for word in self.ask(line)]
 
     def await_log(self, text):
-        self.vmm._read(lambda: text in self.vmm.err.decode(), LIMIT_S)
+        self.vmm.read_until(lambda: text in self.vmm.err.decode(), LIMIT_S)
         check(text in self.vmm.err.decode(), f"no {text!r} in {self.vmm.err!r}")
 
     def end(self, most, least=None):

@@ -284,6 +284,32 @@ static void test_resize(struct fixture *f)
     assert_int_equal(f->driver.config_interrupts, 1); /* it did not ask for it */
 }
 
+/* Linux looks at it only when it is told that it has changed, and not before it works. */
+static void test_size_of_the_start(struct fixture *f)
+{
+    start(f);
+    send_bytes(f, 0, 1);
+    assert_int_equal(f->driver.config_interrupts, 0); /* there is none */
+    virtio_console_resize(f->driver.device, 80, 25);
+    f->driver.config_interrupts = 0;
+    start(f);
+    give_room(f, 0, 64);
+    assert_int_equal(f->driver.config_interrupts, 0);
+    send_bytes(f, 0, 1);
+    assert_int_equal(f->driver.config_interrupts, 1);
+    send_bytes(f, 0, 1);
+    assert_int_equal(f->driver.config_interrupts, 1);
+    assert_int_equal(input(f, "a"), 1);
+    assert_int_equal(f->driver.config_interrupts, 2);
+    give_room(f, 64, 64);
+    assert_int_equal(input(f, "b"), 1);
+    send_bytes(f, 0, 1);
+    assert_int_equal(f->driver.config_interrupts, 2);
+    driver_start(&f->driver, 0);
+    send_bytes(f, 0, 1);
+    assert_int_equal(f->driver.config_interrupts, 2); /* it did not ask for it */
+}
+
 /* ---- Nonsense. ---- */
 
 static void test_output_writable(struct fixture *f)
@@ -346,6 +372,7 @@ static const struct row rows[] = {
     {"input waits for room", test_input_waits},
     {"input before there is a driver", test_input_before_driver},
     {"resize", test_resize},
+    {"the size that was there at the start", test_size_of_the_start},
     {"a writable buffer to send", test_output_writable},
     {"a readable buffer to fill", test_input_readable},
     {"a buffer outside memory", test_outside_memory},

@@ -52,7 +52,8 @@ void virtio_console_output_ready(struct virtio_device *device);
 /* Whether the driver has given output that the host has not taken. */
 bool virtio_console_output_waiting(struct virtio_device *device);
 
-/* The window has another size, in characters. */
+/* The window has another size, in characters. One that is there before the driver is told of as a
+ * change with its first output, and with its first input. */
 void virtio_console_resize(struct virtio_device *device, uint16_t cols, uint16_t rows);
 
 #endif
