@@ -122,6 +122,7 @@ static int map_memory(struct guest_memory *mem, const struct guest_memory_option
                              wanted, mem->size / PAGE_SIZE_2M);
         return error_set_errno(err, code, "cannot map %s", wanted);
     }
+    madvise(mem->mapping, (size_t)mem->size, MADV_DONTDUMP); /* a guest's secrets are its own */
     if (options->prefault && madvise(mem->mapping, (size_t)mem->size, MADV_POPULATE_WRITE) < 0)
         return error_set_errno(err, -errno, "cannot prefault %s", wanted);
     return 0;

@@ -255,7 +255,8 @@ static void *vcpu_thread(void *arg)
     pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
     snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
     pthread_setname_np(pthread_self(), name);
-    vcpu_loop(vcpu);
+    if (thread_begin(vcpu->hook, THREAD_VCPU) == 0)
+        vcpu_loop(vcpu);
     return NULL;
 }
 

@@ -348,7 +348,13 @@ static void block_destroy(struct virtio_device *device)
     block_free(block_of(device));
 }
 
+static int block_start(struct virtio_device *device, struct thread_hook *hook)
+{
+    return block_io_start(container_of(device, struct virtio_block, device)->io, hook);
+}
+
 static const struct virtio_device_ops block_ops = {
+    .start = block_start,
     .activate = block_activate,
     .reset = block_reset,
     .notify = block_notify,

@@ -22,6 +22,12 @@ void block_io_destroy(struct block_io *io)
         io->ops->destroy(io);
 }
 
+int block_io_start(struct block_io *io, struct thread_hook *hook)
+{
+    io->hook = hook;
+    return io->ops->start ? io->ops->start(io) : 0;
+}
+
 int block_io_submit(struct block_io *io, struct block_io_job *job)
 {
     return io->ops->submit(io, job);

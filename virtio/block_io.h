@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "virtio/block.h"
 
 #define BLOCK_IO_FILES 2
@@ -42,6 +43,7 @@ struct block_io;
 
 struct block_io_ops {
     const char *name;
+    int (*start)(struct block_io *io); /* NULL: nothing to start */
     int (*submit)(struct block_io *io, struct block_io_job *job);
     int (*kick)(struct block_io *io);
     struct block_io_job *(*reap)(struct block_io *io);
@@ -52,6 +54,7 @@ struct block_io {
     const struct block_io_ops *ops;
     int poll_fd; /* readable while something is done and not reaped; for the loop, or poll() */
     int files[BLOCK_IO_FILES]; /* borrowed; -1: not there */
+    struct thread_hook *hook;  /* borrowed; NULL: none */
 };
 
 /**
@@ -66,6 +69,12 @@ int block_io_create(enum block_engine engine, const int files[BLOCK_IO_FILES], u
                     struct block_io **ret_io, struct error *err);
 void block_io_destroy(struct block_io *io);
 DEFINE_CLEANUP(struct block_io, block_io_destroy)
+
+/*
+ * Start its threads, where it has any; else the first block_io_kick() does it.
+ * @hook  of the threads; borrowed for the engine's life. Returns 0 or a negative errno.
+ */
+int block_io_start(struct block_io *io, struct thread_hook *hook);
 
 /* Take a job. It may begin only with block_io_kick(). Returns 0, or -EBUSY: it was not taken. */
 int block_io_submit(struct block_io *io, struct block_io_job *job);

@@ -93,6 +93,8 @@ static void *run_thread(void *arg)
 {
     struct pool *pool = arg;
 
+    if (thread_begin(pool->io.hook, THREAD_BLOCK) < 0)
+        return NULL;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct block_io_job *job;
@@ -118,6 +120,24 @@ static int pool_submit(struct block_io *io, struct block_io_job *job)
     return 0;
 }
 
+/* No signal is theirs: the loop takes the program's. */
+static int pool_start(struct block_io *io)
+{
+    struct pool *pool = pool_of(io);
+    sigset_t all, before;
+    int r = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (r == 0 && pool->started < THREADS) {
+        r = -pthread_create(&pool->threads[pool->started], NULL, run_thread, pool);
+        if (r == 0)
+            pool->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return r;
+}
+
 static int pool_kick(struct block_io *io)
 {
     struct pool *pool = pool_of(io);
@@ -125,6 +145,12 @@ static int pool_kick(struct block_io *io)
 
     if (!pool->submitted.first)
         return 0;
+    if (pool->started < THREADS) {
+        int r = pool_start(io);
+
+        if (r < 0)
+            return r;
+    }
     pthread_mutex_lock(&pool->lock);
     for (job = list_take(&pool->submitted); job; job = list_take(&pool->submitted))
         list_add(&pool->waiting, job);
@@ -166,33 +192,16 @@ static void pool_destroy(struct block_io *io)
 
 static const struct block_io_ops pool_ops = {
     .name = "threads",
+    .start = pool_start,
     .submit = pool_submit,
     .kick = pool_kick,
     .reap = pool_reap,
     .destroy = pool_destroy,
 };
 
-/* No signal is theirs: the loop takes the program's. */
-static int start_threads(struct pool *pool)
-{
-    sigset_t all, before;
-    int r = 0;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (r == 0 && pool->started < THREADS) {
-        r = -pthread_create(&pool->threads[pool->started], NULL, run_thread, pool);
-        if (r == 0)
-            pool->started++;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return r;
-}
-
 int block_io_threads_create(const int files[BLOCK_IO_FILES], struct block_io **ret_io)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
-    int r;
 
     if (!pool)
         return -ENOMEM;
@@ -205,8 +214,9 @@ int block_io_threads_create(const int files[BLOCK_IO_FILES], struct block_io **r
     list_init(&pool->done);
     list_init(&pool->submitted);
     pool->io.poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r = pool->io.poll_fd < 0 ? -errno : start_threads(pool);
-    if (r < 0) {
+    if (pool->io.poll_fd < 0) {
+        int r = -errno;
+
         pool_destroy(&pool->io);
         return r;
     }

@@ -42,6 +42,7 @@ struct virtio_fs {
     struct fs_session session;
     struct virtq_chain chain;
 
+    struct thread_hook *hook; /* borrowed; NULL: none */
     pthread_t worker;
     bool has_worker;
     pthread_mutex_t lock; /* of what follows */
@@ -155,6 +156,8 @@ static void *run_worker(void *arg)
 {
     struct virtio_fs *fs = arg;
 
+    if (thread_begin(fs->hook, THREAD_FS) < 0)
+        return NULL;
     while (wait_for_call(fs)) {
         while (serve_one(fs)) {
         }
@@ -177,6 +180,14 @@ static int start_worker(struct virtio_fs *fs)
 }
 
 /* ---- The device. ---- */
+
+static int fs_start(struct virtio_device *device, struct thread_hook *hook)
+{
+    struct virtio_fs *fs = fs_of(device);
+
+    fs->hook = hook;
+    return start_worker(fs);
+}
 
 static int fs_activate(struct virtio_device *device)
 {
@@ -236,6 +247,7 @@ static void fs_destroy(struct virtio_device *device)
 }
 
 static const struct virtio_device_ops fs_ops = {
+    .start = fs_start,
     .activate = fs_activate,
     .reset = fs_reset,
     .notify = fs_notify,

@@ -349,6 +349,11 @@ int virtio_vsock_create(const struct virtio_env *env, const char *name,
     return 0;
 }
 
+void virtio_vsock_relocate(struct virtio_device *device, const char *path)
+{
+    vsock_listener_relocate(vsock_of(device), path);
+}
+
 void virtio_vsock_transport_reset(struct virtio_device *device)
 {
     struct vsock *vsock = vsock_of(device);

@@ -280,6 +280,9 @@ uint32_t vsock_stream_to_guest(struct vsock_connection *connection);
 int vsock_listener_open(struct vsock *vsock, const char *path, struct error *err);
 void vsock_listener_close(struct vsock *vsock);
 
+/* Where the host's sockets are looked for from now on. */
+void vsock_listener_relocate(struct vsock *vsock, const char *path);
+
 /* Accept host clients, or let them wait. */
 void vsock_listener_set(struct vsock *vsock, bool accepting);
 

@@ -27,6 +27,11 @@ void vsock_host_address(const struct vsock *vsock, uint32_t port, struct sockadd
     snprintf(ret_address->sun_path, sizeof(ret_address->sun_path), "%s_%u", vsock->path, port);
 }
 
+void vsock_listener_relocate(struct vsock *vsock, const char *path)
+{
+    snprintf(vsock->path, sizeof(vsock->path), "%s", path);
+}
+
 static int set_path(struct vsock *vsock, const char *path, struct error *err)
 {
     if (!path || path[0] == '\0')

@@ -11,6 +11,10 @@ void config_init(struct config *config)
         .cpus = 1,
         .debug_exit_port = CONFIG_NO_PORT,
         .console = CONSOLE_STDIO,
+        .uid = CONFIG_NO_ID,
+        .gid = CONFIG_NO_ID,
+        .uid_first = CONFIG_UID_FIRST,
+        .uid_last = CONFIG_UID_LAST,
         .log_level = LOG_WARNING,
     };
 }

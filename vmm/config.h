@@ -20,6 +20,11 @@ struct config_module {
 #define CONFIG_ID_MAX      64
 #define CONFIG_MAX_MODULES 64
 #define CONFIG_NO_PORT     (-1)
+#define CONFIG_NO_ID       (-1)
+
+/* 65,536 ids behind those of containers, which nothing assigns (systemd, docs/UIDS-GIDS.md). */
+#define CONFIG_UID_FIRST 0x70000000u
+#define CONFIG_UID_LAST  0x7000ffffu
 
 /* All strings are owned; NULL where nothing was said. */
 struct config {
@@ -43,6 +48,9 @@ struct config {
     bool check;
     bool clean_up; /* remove what a run with this configuration has left, start nothing */
     bool no_jail;
+    /* Of the VM process, where the caller is root; CONFIG_NO_ID: chosen by jail_choose_user(). */
+    int64_t uid, gid;
+    uint32_t uid_first, uid_last; /* those that machines are given, one each */
 };
 
 /* The defaults. Freed by config_free(). */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/util.h"
 #include "host_stream.h"
 
@@ -107,10 +108,12 @@ static bool flush_input(struct console *console)
 
 static void show_status(struct console *console)
 {
-    char line[256];
+    char line[256], text[sizeof(line) + 8];
+    int len;
 
     console->user->status(console->user, line, sizeof(line));
-    dprintf(STDERR_FILENO, "\n[%s]\n", line);
+    len = snprintf(text, sizeof(text), "\n[%s]\n", line);
+    io_write_all(STDERR_FILENO, text, (size_t)len); /* stdio would ask what it writes to */
 }
 
 /* Take the escape sequences of a terminal's user out of what was typed. */

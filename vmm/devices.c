@@ -49,7 +49,6 @@ struct devices {
     struct slot slots[MAX_DEVICES];
     struct acpi_mmio_device mmio_devices[MAX_DEVICES];
     unsigned count;
-    struct virtio_device *vsock; /* NULL: none */
     struct shared_rate all_rx, all_tx;
     bool rates_ready;
     struct virtio_fs_budget shares; /* of --disk-limit, what disks leave */
@@ -237,7 +236,6 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
     r = virtio_vsock_create(&env, slot->name, &options, &slot->device, err);
     if (r < 0)
         return error_prefix(err, r, "--vsock");
-    devices->vsock = slot->device;
     return connect_slot(devices, slot, err);
 }
 
@@ -412,14 +410,25 @@ void devices_destroy(struct devices *devices)
     free(devices);
 }
 
-bool devices_guest_spoke(const struct devices *devices)
+int devices_start(struct devices *devices, struct thread_hook *hook, struct error *err)
 {
-    struct virtio_vsock_counters counters;
+    for (unsigned i = 0; i < devices->count; i++) {
+        struct virtio_device *device = devices->slots[i].device;
+        int r = device->ops->start ? device->ops->start(device, hook) : 0;
 
-    if (!devices->vsock)
-        return false;
-    virtio_vsock_read_counters(devices->vsock, &counters);
-    return counters.guest_connections > 0 || counters.guest_accepted > 0;
+        if (r < 0)
+            return error_set_errno(err, r, "cannot start %s", devices->slots[i].name);
+    }
+    return 0;
+}
+
+struct virtio_device *devices_vsock(const struct devices *devices)
+{
+    for (unsigned i = 0; i < devices->count; i++) {
+        if (devices->slots[i].device->id == VIRTIO_ID_VSOCK)
+            return devices->slots[i].device;
+    }
+    return NULL;
 }
 
 void devices_describe(const struct devices *devices, struct acpi_options *acpi)

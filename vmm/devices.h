@@ -7,11 +7,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/thread.h"
 #include "config.h"
 #include "guest/board/acpi.h"
 #include "guest/bus.h"
 #include "guest/memory.h"
 #include "guest/vm.h"
+#include "virtio/device.h"
 
 struct devices;
 
@@ -35,11 +37,17 @@ int devices_create(const struct config *config, const struct devices_host *host,
                    struct devices **ret_devices, struct error *err);
 void devices_destroy(struct devices *devices);
 
+/**
+ * Start the threads that they have, parked. @hook is what each does first; borrowed for their life.
+ * Returns 0 or a negative errno with the reason in err.
+ */
+int devices_start(struct devices *devices, struct thread_hook *hook, struct error *err);
+
+/* The vsock device, or NULL where there is none. */
+struct virtio_device *devices_vsock(const struct devices *devices);
+
 /* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
 void devices_describe(const struct devices *devices, struct acpi_options *acpi);
-
-/* Whether the guest has asked for a connection over vsock, or accepted one. Any thread. */
-bool devices_guest_spoke(const struct devices *devices);
 
 /**
  * The kernel's command line: `cmdline`, and where it turns ACPI off what Linux then wants to be

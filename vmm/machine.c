@@ -18,6 +18,7 @@
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
 #include "limits.h"
+#include "virtio/vsock.h"
 
 /* By then a small guest has started, and a large one no longer cares. */
 #define SETTLED_AFTER_NS (200 * NS_PER_MS)
@@ -130,9 +131,13 @@ static void on_limit(struct limits_watch *watch, const struct limit_breach *brea
 static bool guest_is_ready(struct limits_watch *watch)
 {
     struct machine *machine = container_of(watch, struct machine, limits);
+    struct virtio_device *vsock = devices_vsock(machine->devices);
+    struct virtio_vsock_counters counters = {0};
 
+    if (vsock)
+        virtio_vsock_read_counters(vsock, &counters);
     return osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_READY) > 0 ||
-           devices_guest_spoke(machine->devices);
+           counters.guest_connections > 0 || counters.guest_accepted > 0;
 }
 
 static void on_user_end(struct console_user *user)
@@ -161,6 +166,21 @@ static void on_user_status(struct console_user *user, char *buf, size_t len)
              ms / 1000, ms % 1000, machine->vcpu_count, machine->vcpu_count == 1 ? "" : "s",
              format_size(guest_memory_resident(machine->mem), used, sizeof(used)),
              format_size(guest_memory_size(machine->mem), all, sizeof(all)), exits);
+}
+
+/* A thread that cannot be filtered must not work, so neither does the machine. */
+static int on_thread_begin(struct thread_hook *hook, enum thread_kind kind)
+{
+    struct machine *machine = container_of(hook, struct machine, thread_hook);
+    struct machine_end end = {.reason = MACHINE_REFUSED, .status = EXIT_STATUS_REFUSED};
+    int r = jail_filter_thread(machine->jail, kind);
+
+    if (r < 0) {
+        snprintf(end.text, sizeof(end.text), "cannot filter a thread's system calls: %s",
+                 strerrordesc_np(-r));
+        machine_finish(machine, &end);
+    }
+    return r;
 }
 
 /* The start is over: what only it needed need not stay resident. */
@@ -327,6 +347,7 @@ static int create_vcpus(struct machine *machine, struct error *err)
         vcpu->ports = &machine->ports;
         vcpu->mmio = &machine->mmio;
         vcpu->observer = &machine->observer;
+        vcpu->hook = &machine->thread_hook;
         vcpu->ending = &machine->ending;
     }
     return 0;
@@ -347,6 +368,7 @@ int machine_create(struct machine *machine, const struct config *config,
         .status_fd = -1,
         .power.event = on_power_event,
         .observer = {.died = on_vcpu_died, .ended = on_vcpu_ended},
+        .thread_hook.begin = on_thread_begin,
         .user = {.end = on_user_end, .status = on_user_status},
         .limits = {.exceeded = on_limit, .is_ready = guest_is_ready},
     };
@@ -442,8 +464,28 @@ int machine_prepare(struct machine *machine, struct error *err)
     return 0; /* where there is no /proc, the record says no memory of the VMM's */
 }
 
+int machine_lock(struct machine *machine, struct jail *jail, const struct guardian *guardian,
+                 struct error *err)
+{
+    struct virtio_device *vsock = devices_vsock(machine->devices);
+    const char *path = machine->config->devices.vsock.path;
+    int r = jail_enter(jail, guardian, err);
+
+    if (r < 0)
+        return r;
+    machine->jail = jail;
+    if (jail->closed && vsock) /* its folder is where we are */
+        virtio_vsock_relocate(vsock, strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
+    stages_reach(machine->stages, STAGE_LOCKED);
+    return 0;
+}
+
 static int start(struct machine *machine, struct error *err)
 {
+    int started = devices_start(machine->devices, &machine->thread_hook, err);
+
+    if (started < 0)
+        return started;
     for (unsigned i = 0; i < machine->vcpu_count; i++) {
         int r = vcpu_start(&machine->vcpus[i]);
         if (r < 0)
@@ -455,6 +497,7 @@ static int start(struct machine *machine, struct error *err)
     stages_reach(machine->stages, STAGE_STARTED);
     loop_timer_arm(&machine->settled, SETTLED_AFTER_NS, 0);
     limits_watch_start(&machine->limits);
+    thread_begin(&machine->thread_hook, THREAD_LOOP); /* the last: no thread is started any more */
     return 0;
 }
 

@@ -24,6 +24,7 @@
 #include "guest/memory.h"
 #include "guest/vcpu.h"
 #include "guest/vm.h"
+#include "jail.h"
 #include "limits_watch.h"
 #include "loader/loader.h"
 #include "stages.h"
@@ -86,6 +87,8 @@ struct machine {
 
     struct power_sink power;
     struct vcpu_observer observer;
+    struct jail *jail; /* borrowed; NULL before machine_lock() */
+    struct thread_hook thread_hook;
     struct console_user user;
     struct loop_signals signals;
     struct loop_timer settled;
@@ -122,6 +125,14 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
  * Returns 0 or a negative errno with the reason in err.
  */
 int machine_prepare(struct machine *machine, struct error *err);
+
+/**
+ * Enter the jail. Returns 0 or a negative errno with the reason in err.
+ *
+ * @guardian  of this process. @jail  borrowed for the machine's life
+ */
+int machine_lock(struct machine *machine, struct jail *jail, const struct guardian *guardian,
+                 struct error *err);
 
 /**
  * Run until something ends it, which `machine->end` then tells.

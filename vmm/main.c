@@ -16,6 +16,7 @@
 #include "exit_record.h"
 #include "guardian.h"
 #include "inputs.h"
+#include "jail.h"
 #include "leftovers.h"
 #include "limits.h"
 #include "machine.h"
@@ -44,6 +45,7 @@ struct run {
     int record_fd; /* -1: no exit record is wanted */
     struct inputs inputs;
     struct guardian guardian;
+    struct jail jail;
     struct limits limits;
 };
 
@@ -68,6 +70,16 @@ static int refuse(const struct run *run, const struct error *err)
     return EXIT_STATUS_REFUSED;
 }
 
+static void tell_end(const struct log *log, const struct machine_end *end)
+{
+    if (end->reason == MACHINE_GUEST_DIED)
+        log_error(log, "the guest died: %s", end->text);
+    else if (end->reason == MACHINE_REFUSED || end->reason == MACHINE_LIMIT)
+        log_error(log, "%s", end->text);
+    else
+        log_info(log, "%s", end->text);
+}
+
 /* The VM process: from the images to the end of the guest. Returns the exit status. */
 static int run_machine(struct run *run)
 {
@@ -90,19 +102,19 @@ static int run_machine(struct run *run)
     if (r == 0)
         r = limits_lock(&run->limits, &err);
     if (r == 0)
+        r = machine_lock(&machine, &run->jail, &run->guardian, &err);
+    if (r == 0)
         r = limits_explain(&run->limits, machine_run(&machine, &err), &err);
     end = machine.end;
-    if (r == 0)
+    if (r == 0) {
         write_record(run, &end, &machine);
+        tell_end(&run->log, &end);
+    } else {
+        end.status = refuse(run, &err);
+    }
+    if (run->jail.closed)
+        _exit(end.status); /* the kernel takes everything back, and here little is allowed */
     machine_destroy(&machine);
-    if (r < 0)
-        return refuse(run, &err);
-    if (end.reason == MACHINE_GUEST_DIED)
-        log_error(&run->log, "the guest died: %s", end.text);
-    else if (end.reason == MACHINE_LIMIT)
-        log_error(&run->log, "%s", end.text);
-    else
-        log_info(&run->log, "%s", end.text);
     return end.status;
 }
 
@@ -111,7 +123,7 @@ static int check_machine(struct run *run)
 {
     struct error err = {0};
 
-    if (plan_check(&run->config, &run->inputs, &run->limits, &run->guardian.terminal, &run->log,
+    if (plan_check(&run->config, &run->inputs, &run->guardian, &run->limits, &run->jail, &run->log,
                    &run->stages, &err) < 0)
         return refuse(run, &err);
     return 0;
@@ -120,8 +132,8 @@ static int check_machine(struct run *run)
 /* The guardian: wait, tell what the VM process cannot tell any more, tidy up. */
 static int watch_machine(struct run *run)
 {
-    int keep[2 + CGROUP_MAX_DESCRIPTORS] = {run->log.fd, run->record_fd};
-    size_t kept = 2 + limits_descriptors(&run->limits, keep + 2);
+    int keep[3 + CGROUP_MAX_DESCRIPTORS] = {run->log.fd, run->record_fd, run->jail.user.claim_fd};
+    size_t kept = 3 + limits_descriptors(&run->limits, keep + 3);
     struct guardian_verdict verdict;
     struct machine_end end;
     struct limit_breach breach;
@@ -176,6 +188,8 @@ static int start(struct run *run)
         exit_record_open(run->config.exit_record, &run->record_fd, &err) < 0)
         return refuse(run, &err);
     stages_reach(&run->stages, STAGE_OPTIONS);
+    if (jail_init(&run->jail, &run->config, &err) < 0)
+        return refuse(run, &err);
     if (inputs_open(&run->inputs, &run->config, &err) < 0)
         return refuse(run, &err);
     stages_reach(&run->stages, STAGE_IMAGES);
@@ -183,7 +197,7 @@ static int start(struct run *run)
         log_warning(&run->log, "--no-jail: a guest that breaks out has all of your rights");
     if (limits_begin(&run->limits, &run->config, &err) < 0)
         return refuse(run, &err);
-    if (guardian_fork(&run->guardian, !run->config.no_jail, &err) < 0)
+    if (guardian_fork(&run->guardian, run->jail.wanted, &err) < 0)
         return refuse(run, &err);
     if (run->guardian.vm)
         return watch_machine(run);
@@ -234,6 +248,7 @@ int main(int argc, char *argv[])
         .log = {.fd = STDERR_FILENO, .level = LOG_WARNING, .prefix = "osvm-vmm"},
         .record_fd = -1,
         .guardian.pidfd = -1,
+        .jail.user.claim_fd = -1,
     };
     int status;
 
@@ -245,6 +260,7 @@ int main(int argc, char *argv[])
     limits_finish(&own.limits);
     close_fd(own.record_fd);
     close_fd(own.guardian.pidfd);
+    jail_release(&own.jail);
     config_free(&own.config);
     return status;
 }

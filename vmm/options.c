@@ -260,6 +260,47 @@ static int set_clean_up(struct config *config, const char *value, struct error *
     return 0;
 }
 
+static int set_id_number(int64_t *target, const char *value, struct error *err)
+{
+    uint64_t id;
+
+    /* (uid_t)-1 means "leave it" to the system calls. */
+    if (parse_u64(value, 0, UINT32_MAX - 1, &id) < 0)
+        return error_set(err, -EINVAL, "'%s' is not the number of a user or group", value);
+    *target = (int64_t)id;
+    return 0;
+}
+
+static int set_uid(struct config *config, const char *value, struct error *err)
+{
+    return set_id_number(&config->uid, value, err);
+}
+
+static int set_gid(struct config *config, const char *value, struct error *err)
+{
+    return set_id_number(&config->gid, value, err);
+}
+
+/* FIRST-LAST */
+static int set_uid_range(struct config *config, const char *value, struct error *err)
+{
+    _cleanup_free_ char *first = strdup(value);
+    char *last = first ? strchr(first, '-') : NULL;
+    uint64_t from = 0, to = 0;
+
+    if (!first)
+        return error_set(err, -ENOMEM, "out of memory");
+    if (last)
+        *last++ = '\0';
+    if (!last || parse_u64(first, 1, UINT32_MAX - 1, &from) < 0 ||
+        parse_u64(last, from, UINT32_MAX - 1, &to) < 0)
+        return error_set(err, -EINVAL,
+                         "'%s' is not a range of users; say 200000-201000 or the like", value);
+    config->uid_first = (uint32_t)from;
+    config->uid_last = (uint32_t)to;
+    return 0;
+}
+
 static int set_no_jail(struct config *config, const char *value, struct error *err)
 {
     (void)value;
@@ -333,7 +374,15 @@ static const struct option table[] = {
      "end it when it has used so much CPU time"},
     {"boot-timeout", OPTION_VALUE, "SECONDS", false, limits_config_set_boot, NULL, NULL,
      "end it when the guest has not said by then that it is ready"},
-    {"no-jail", OPTION_FLAG, NULL, false, set_no_jail, NULL, "The jail",
+    {"uid", OPTION_VALUE, "N", false, set_uid, NULL, "The jail",
+     "as root: the user that the machine's process becomes (default: the\n"
+     "owner of its first share or of its vsock's folder, else a user that\n"
+     "no other machine has, of --uid-range)"},
+    {"gid", OPTION_VALUE, "N", false, set_gid, NULL, NULL,
+     "as root: its group (default: as the user)"},
+    {"uid-range", OPTION_VALUE, "FIRST-LAST", false, set_uid_range, NULL, NULL,
+     "where those users are taken from (default: 1879048192-1879113727)"},
+    {"no-jail", OPTION_FLAG, NULL, false, set_no_jail, NULL, NULL,
      "run the machine with the caller's rights, unconfined; for debugging"},
     {"console", OPTION_VALUE, "WHERE", false, set_console, NULL, "Console and messages",
      "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"

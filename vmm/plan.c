@@ -38,16 +38,16 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
     if (config->exit_record)
         printf("exit record: %s\n", config->exit_record);
     limits_print(limits);
-    printf("All of it can be had here; nothing was started.\n");
 }
 
 int plan_check(const struct config *config, const struct inputs *inputs,
-               const struct limits *limits, const struct terminal *terminal, const struct log *log,
-               struct stages *stages, struct error *err)
+               const struct guardian *guardian, const struct limits *limits, struct jail *jail,
+               const struct log *log, struct stages *stages, struct error *err)
 {
     struct boot_request request = inputs_boot_request(inputs, config);
     struct machine machine;
-    int r = machine_create(&machine, config, terminal, log, stages, err);
+    char text[512];
+    int r = machine_create(&machine, config, &guardian->terminal, log, stages, err);
 
     if (r == 0) {
         r = machine_load(&machine, &request, err);
@@ -56,6 +56,12 @@ int plan_check(const struct config *config, const struct inputs *inputs,
     }
     if (r == 0)
         print_plan(config, inputs, limits, &machine);
-    machine_destroy(&machine);
-    return r;
+    machine_destroy(&machine); /* while its files can be removed */
+    if (r == 0)
+        r = jail_enter(jail, guardian, err);
+    if (r < 0)
+        return r;
+    jail_describe(jail, text, sizeof(text));
+    printf("jail:     %s\nAll of it can be had here; nothing was started.\n", text);
+    return 0;
 }

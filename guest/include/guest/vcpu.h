@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "guest/bus.h"
 #include "guest/cpuid.h"
 #include "guest/entry_state.h"
@@ -43,6 +44,7 @@ struct vcpu {
     size_t run_size;
     struct bus *ports, *mmio;       /* borrowed */
     struct vcpu_observer *observer; /* borrowed */
+    struct thread_hook *hook;       /* borrowed; NULL: none */
     pthread_t thread;
     bool started;
     const bool *ending;     /* borrowed, atomic: set once all vCPUs are to leave the guest */

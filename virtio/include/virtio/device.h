@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/thread.h"
 #include "guest/memory.h"
 #include "virtio/virtqueue.h"
 
@@ -52,6 +53,10 @@ struct virtio_device;
 
 /* All are called with the device's lock held. None blocks. */
 struct virtio_device_ops {
+    /* Start the threads that it has, parked: none can be started later in a jail. NULL: it has
+     * none. Without this call the device starts them at their first use. The hook is the threads'
+     * own, borrowed for the device's life. Returns 0 or a negative errno. */
+    int (*start)(struct virtio_device *device, struct thread_hook *hook);
     /* The driver is ready: features are settled, the queues that it enabled have started.
      * Returns 0, or a negative errno where it cannot work so: the device then needs a reset. */
     int (*activate)(struct virtio_device *device);

@@ -73,6 +73,14 @@ int virtio_vsock_create(const struct virtio_env *env, const char *name,
                         struct virtio_device **ret_device, struct error *err);
 
 /**
+ * From now on look for the sockets PATH_P of the host at another PATH, which leads to the same
+ * folder in a jail. Before the guest runs.
+ *
+ * @path  copied; no longer than the one that it was made with
+ */
+void virtio_vsock_relocate(struct virtio_device *device, const char *path);
+
+/**
  * Tell the guest that all its connections are gone (5.10.6.8, VIRTIO_VSOCK_EVENT_TRANSPORT_RESET):
  * for a machine that was restored from a snapshot. Takes the device's lock. Any thread.
  */
