@@ -237,7 +237,6 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
     r = virtio_vsock_create(&env, slot->name, &options, &slot->device, err);
     if (r < 0)
         return error_prefix(err, r, "--vsock");
-    devices->vsock = slot->device;
     return connect_slot(devices, slot, err);
 }
 
@@ -457,16 +456,6 @@ int devices_start(struct devices *devices, struct thread_hook *hook, struct erro
 struct virtio_device *devices_vsock(const struct devices *devices)
 {
     return devices->vsock;
-}
-
-bool devices_guest_spoke(const struct devices *devices)
-{
-    struct virtio_vsock_counters counters;
-
-    if (!devices->vsock)
-        return false;
-    virtio_vsock_read_counters(devices->vsock, &counters);
-    return counters.guest_connections > 0 || counters.guest_accepted > 0;
 }
 
 void devices_describe(const struct devices *devices, struct acpi_options *acpi)

@@ -57,9 +57,6 @@ struct virtio_device *devices_vsock(const struct devices *devices);
 /* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
 void devices_describe(const struct devices *devices, struct acpi_options *acpi);
 
-/* Whether the guest has asked for a connection over vsock, or accepted one. Any thread. */
-bool devices_guest_spoke(const struct devices *devices);
-
 /**
  * The kernel's command line: `cmdline`, and where it turns ACPI off what Linux then wants to be
  * told of virtio-mmio devices (virtio_mmio.device=4K@ADDRESS:GSI).

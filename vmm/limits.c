@@ -318,20 +318,22 @@ static int data_used(uint64_t *ret_bytes)
     return 0;
 }
 
+#ifdef OSVM_SANITIZED
+#define DATA_IS_BOUNDED false /* the sanitizers' shadow memory alone is more than any machine has \
+                               */
+#else
+#define DATA_IS_BOUNDED true
+#endif
+
 static int bound_data(const struct config *config)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)config; /* their shadow memory alone is more than any machine has */
-    return 0;
-#else
     uint64_t used, most;
     int r = data_used(&used);
 
-    if (r < 0)
+    if (r < 0 || !DATA_IS_BOUNDED)
         return r;
     most = used + own_data(config);
     return set_rlimit(RLIMIT_DATA, most, most);
-#endif
 }
 
 int limits_lock(const struct limits *limits, struct error *err)

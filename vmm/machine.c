@@ -131,9 +131,13 @@ static void on_limit(struct limits_watch *watch, const struct limit_breach *brea
 static bool guest_is_ready(struct limits_watch *watch)
 {
     struct machine *machine = container_of(watch, struct machine, limits);
+    struct virtio_device *vsock = devices_vsock(machine->devices);
+    struct virtio_vsock_counters counters = {0};
 
+    if (vsock)
+        virtio_vsock_read_counters(vsock, &counters);
     return osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_READY) > 0 ||
-           devices_guest_spoke(machine->devices);
+           counters.guest_connections > 0 || counters.guest_accepted > 0;
 }
 
 static void on_user_end(struct console_user *user)

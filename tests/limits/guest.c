@@ -4,6 +4,7 @@
  *   idle    nothing, for ever, and without saying that it is ready
  *   ready   nothing, but it says so (`by=port`, or by a `by=connection` over vsock), for 2 s
  *   memory  all there is, and what lies behind it
+ *   memory-later  a half of 64 MiB, again and again, once it has said READY
  *   disk    all of disk 0, and what lies behind it
  *   send    `devices=` networks, as fast as they take it
  *   receive the same, as fast as they give it
@@ -99,6 +100,14 @@ static int do_memory(void)
     return report_summary();
 }
 
+static int do_memory_later(void)
+{
+    printf("READY\n");
+    for (;;)
+        touch(FIRST_OWN, 2 * FIRST_OWN);
+    return 1;
+}
+
 static int do_disk(void)
 {
     uint8_t *bytes = calloc(1, CHUNK);
@@ -174,8 +183,15 @@ int main(void)
         const char *word;
         int (*act)(void);
     } acts[] = {
-        {"spin", do_spin}, {"idle", do_idle}, {"ready", do_ready},     {"memory", do_memory},
-        {"disk", do_disk}, {"send", do_send}, {"receive", do_receive}, {"files", do_files},
+        {"spin", do_spin},
+        {"idle", do_idle},
+        {"ready", do_ready},
+        {"memory", do_memory},
+        {"memory-later", do_memory_later},
+        {"disk", do_disk},
+        {"send", do_send},
+        {"receive", do_receive},
+        {"files", do_files},
     };
     const char *what = boot_option("do");
 
