@@ -15,6 +15,7 @@
 #include "footprint.h"
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
+#include "hermit_machine.h"
 
 /* By then a small guest has started, and a large one no longer cares. */
 #define SETTLED_AFTER_NS (200 * NS_PER_MS)
@@ -176,6 +177,8 @@ static int create_memory(struct machine *machine, struct error *err)
         .size = machine->config->mem_size,
         .hugepages = machine->config->hugepages,
         .prefault = machine->config->prefault,
+        .base = machine->plan->ram_base,
+        .hole = hermit_is_wanted(machine) ? LAYOUT_HERMIT_HOLE : 0,
     };
     int r = guest_memory_create(&options, &machine->mem, err);
 
@@ -213,9 +216,10 @@ static int add_ports(struct machine *machine, struct error *err)
 
 static uint64_t high_memory(const struct machine *machine)
 {
-    uint64_t size = guest_memory_size(machine->mem);
+    size_t count;
+    const struct guest_region *regions = guest_memory_regions(machine->mem, &count);
 
-    return size > LAYOUT_LOW_RAM_END ? size - LAYOUT_LOW_RAM_END : 0;
+    return count > 1 ? regions[1].size : 0;
 }
 
 /* Those that can fail. */
@@ -275,13 +279,14 @@ static int create_vcpus(struct machine *machine, struct error *err)
 {
     unsigned count = machine->config->cpus;
     struct cpuid cpuid;
-    int tsc_khz, r;
+    int khz, r;
 
     machine->vcpus = calloc(count, sizeof(*machine->vcpus));
     if (!machine->vcpus)
         return error_set(err, -ENOMEM, "out of memory");
-    tsc_khz = ioctl(machine->vm.fd, KVM_GET_TSC_KHZ, 0);
-    r = cpuid_init(&cpuid, &machine->kvm, count, tsc_khz > 0 ? (unsigned)tsc_khz : 0, err);
+    khz = ioctl(machine->vm.fd, KVM_GET_TSC_KHZ, 0);
+    machine->tsc_khz = khz > 0 ? (unsigned)khz : 0;
+    r = cpuid_init(&cpuid, &machine->kvm, count, machine->tsc_khz, err);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < count; i++) {
@@ -299,13 +304,15 @@ static int create_vcpus(struct machine *machine, struct error *err)
     return 0;
 }
 
-int machine_create(struct machine *machine, const struct config *config, const struct log *log,
-                   struct stages *stages, struct error *err)
+int machine_create(struct machine *machine, const struct config *config,
+                   const struct boot_plan *plan, const struct log *log, struct stages *stages,
+                   struct error *err)
 {
     int r;
 
     *machine = (struct machine){
         .config = config,
+        .plan = plan,
         .log = log,
         .stages = stages,
         .kvm.fd = -1,
@@ -363,10 +370,10 @@ void machine_destroy(struct machine *machine)
     pthread_mutex_destroy(&machine->end_lock);
 }
 
-int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
+/* What a PC's firmware leaves in memory, and what it passes on. */
+static int write_firmware(struct machine *machine, struct boot_request *request, struct error *err)
 {
     struct acpi_options acpi = {.cpus = machine->vcpu_count};
-    struct boot_result boot;
     int r = devices_cmdline(machine->devices, request->cmdline, &machine->cmdline);
 
     if (r < 0)
@@ -376,8 +383,22 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     r = acpi_build(machine->mem, &acpi, &request->rsdp, err);
     if (r == 0 && reset_vector_write(machine->mem) < 0)
         r = error_set(err, -EFAULT, "the memory is too small for the reset vector");
+    return r;
+}
+
+int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
+{
+    struct hermit_handover handover = hermit_describe(machine);
+    struct boot_result boot;
+    int r = 0;
+
+    if (hermit_is_wanted(machine))
+        request->hermit = &handover;
+    else
+        r = write_firmware(machine, request, err);
     if (r == 0)
         r = image_load(request, machine->mem, &boot, err);
+    request->hermit = NULL;
     for (unsigned i = 0; r == 0 && i < machine->vcpu_count; i++) {
         r = vcpu_set_entry(&machine->vcpus[i], &boot.entry);
         if (r < 0)
