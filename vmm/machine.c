@@ -199,7 +199,9 @@ static int add_ports(struct machine *machine, struct error *err)
         &machine->sleep.pm1a_range,
         &machine->osvm_port.range,
         /* The PCI host bridge has its ports, where there is one, and passes on what is its own. */
-        config->devices.transport == TRANSPORT_PCI ? NULL : &machine->reset.range,
+        devices_transport(config, hermit_is_wanted(machine)) == TRANSPORT_PCI
+            ? NULL
+            : &machine->reset.range,
         /* The user's choice: last, so that it is the one refused. */
         config->debug_exit_port == CONFIG_NO_PORT ? NULL : &machine->debug_exit.range,
     };
@@ -270,6 +272,7 @@ static int create_devices(struct machine *machine, struct error *err)
         .mmio = &machine->mmio,
         .reset_register = &machine->reset.range,
         .log = machine->log,
+        .hermit = hermit_is_wanted(machine),
     };
 
     return devices_create(machine->config, &host, &machine->devices, err);

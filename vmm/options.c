@@ -314,7 +314,7 @@ static const struct option table[] = {
      "memory that can be taken back: size=, deflate-on-oom, reporting,\n"
      "stats=SECONDS"},
     {"transport", OPTION_VALUE, "KIND", false, set_transport, NULL, NULL,
-     "how the guest finds them: mmio (default) or pci"},
+     "how the guest finds them: mmio (default) or pci (default for Hermit)"},
     {"console", OPTION_VALUE, "WHERE", false, set_console, NULL, "Console and messages",
      "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"
      "the status), file=PATH, socket=PATH (a Unix socket), or none"},

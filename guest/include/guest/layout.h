@@ -50,12 +50,12 @@
  * hypervisor of theirs has for RAM.
  */
 #define LAYOUT_HERMIT_HOLE        UINT64_C(0xd0000000)
-#define LAYOUT_HERMIT_BARS        UINT64_C(0xfe000000) /* memory BARs, 2 MiB each */
-#define LAYOUT_HERMIT_BARS_SIZE   (10 * MIB)
-#define LAYOUT_HERMIT_MMIO        UINT64_C(0xfeb00000)
+#define LAYOUT_HERMIT_BARS        UINT64_C(0xfe000000) /* memory BARs, 2 MiB each; by PCI */
+#define LAYOUT_HERMIT_BARS_SIZE   (12 * MIB)
+#define LAYOUT_HERMIT_MMIO        UINT64_C(0xfeb00000) /* without PCI */
 #define LAYOUT_HERMIT_MMIO_STRIDE UINT64_C(0x200)
 #define LAYOUT_HERMIT_MMIO_COUNT  8
-#define LAYOUT_PCI_ECAM_SIZE   MIB
+#define LAYOUT_PCI_ECAM_SIZE      MIB
 
 /* Ports. */
 #define PORT_PIT            0x40 /* 0x40–0x43 */
