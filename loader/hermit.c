@@ -235,7 +235,9 @@ static int place(struct boot_job *job, struct hermit_kernel *kernel)
                          "0x%" PRIx64 ", not at 0",
                          region->gpa);
     /* Of memory, the first `needed` bytes. */
-    if (__builtin_add_overflow(end, fixed ? 0 : HERMIT_KERNEL, &needed) || needed > region->size)
+    if (__builtin_add_overflow(end, fixed ? 0 : HERMIT_KERNEL, &needed))
+        needed = UINT64_MAX;
+    if (needed > region->size)
         return error_set(job->err, -ENOMEM,
                          "the image ends 0x%" PRIx64 " bytes into memory: needs %" PRIu64
                          " MiB of it, the machine has %" PRIu64 " MiB%s",

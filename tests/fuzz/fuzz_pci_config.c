@@ -74,7 +74,8 @@ static void run_step(struct machine *machine, const uint8_t *step)
         access_bus(&machine->mmio, LAYOUT_PCI_ECAM + at * 17U % MIB, buf, len, write);
         break;
     case KIND_BAR:
-        access_bus(&machine->mmio, function->bar_base + at % VIRTIO_PCI_PARTS_SIZE, buf, len, write);
+        access_bus(&machine->mmio, function->bar_base + at % VIRTIO_PCI_PARTS_SIZE, buf, len,
+                   write);
         break;
     case KIND_CONFIG:
         access_bus(&machine->mmio,
