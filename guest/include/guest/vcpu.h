@@ -13,6 +13,7 @@
 #include "guest/bus.h"
 #include "guest/cpuid.h"
 #include "guest/entry_state.h"
+#include "guest/hypercall.h"
 #include "guest/vm.h"
 
 #define VCPU_EXIT_KINDS                                                      \
@@ -41,8 +42,10 @@ struct vcpu {
     int fd;      /* -1: not created */
     struct kvm_run *run;
     size_t run_size;
-    struct bus *ports, *mmio;       /* borrowed */
-    struct vcpu_observer *observer; /* borrowed */
+    struct bus *ports, *mmio;           /* borrowed */
+    struct hypercall_sink *hypercalls;  /* borrowed; NULL: every port is the bus's */
+    struct hypercall_cpu hypercall_cpu; /* what a hypercall sees of this CPU */
+    struct vcpu_observer *observer;     /* borrowed */
     pthread_t thread;
     bool started;
     const bool *ending;     /* borrowed, atomic: set once all vCPUs are to leave the guest */
