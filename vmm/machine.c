@@ -153,6 +153,7 @@ static int create_loop(struct machine *machine, struct error *err)
     sigaddset(&mask, SIGQUIT);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that has become too large */
     vcpu_install_kick();
     machine->signals.callback = on_signal;
     r = loop_signals_add(machine->loop, &machine->signals, &mask);
@@ -301,6 +302,7 @@ static int create_vcpus(struct machine *machine, struct error *err)
         machine->vcpu_count = i + 1;
         vcpu->ports = &machine->ports;
         vcpu->mmio = &machine->mmio;
+        vcpu->hypercalls = hermit_hypercalls(machine->hermit);
         vcpu->observer = &machine->observer;
         vcpu->ending = &machine->ending;
     }
@@ -341,6 +343,8 @@ int machine_create(struct machine *machine, const struct config *config,
         r = create_board(machine, err);
     if (r == 0)
         r = create_devices(machine, err);
+    if (r == 0 && hermit_is_wanted(machine))
+        r = hermit_create(machine, &machine->hermit, err);
     if (r == 0)
         r = create_vcpus(machine, err);
     if (r == 0)
@@ -355,6 +359,7 @@ void machine_destroy(struct machine *machine)
         vcpu_destroy(&machine->vcpus[i]);
     free(machine->vcpus);
     free(machine->cmdline);
+    hermit_destroy(machine->hermit);
     devices_destroy(machine->devices);
     if (machine->board_ready) {
         serial_destroy(&machine->serial);

@@ -51,6 +51,8 @@ struct machine_end {
     char text[256]; /* one line for a person */
 };
 
+struct hermit_machine;
+
 struct machine {
     const struct config *config;  /* borrowed */
     const struct boot_plan *plan; /* borrowed */
@@ -74,7 +76,8 @@ struct machine {
 
     struct console *console;
     struct devices *devices;
-    char *cmdline; /* the kernel's */
+    struct hermit_machine *hermit; /* NULL: it is not for a Hermit image */
+    char *cmdline;                 /* the kernel's */
     struct vcpu *vcpus;
     unsigned vcpu_count;
     unsigned tsc_khz; /* 0: KVM does not say */
