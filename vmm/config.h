@@ -9,6 +9,10 @@
 #include "base/log.h"
 #include "device_config.h"
 
+/* Where the memory of a Hermit image begins: somewhere else at each start, where it always does, or
+ * at config.ram_base. */
+enum aslr_kind { ASLR_ON, ASLR_OFF, ASLR_GIVEN };
+
 enum console_kind { CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_SOCKET, CONSOLE_NONE };
 
 struct config_module {
@@ -31,6 +35,8 @@ struct config {
     uint64_t mem_size; /* bytes */
     unsigned cpus;
     bool hugepages, prefault;
+    enum aslr_kind aslr;
+    uint64_t ram_base;
     struct device_config devices;
     int debug_exit_port; /* CONFIG_NO_PORT: none */
     enum console_kind console;

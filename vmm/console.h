@@ -8,6 +8,10 @@
 #ifndef OSVM_VMM_CONSOLE_H
 #define OSVM_VMM_CONSOLE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -41,6 +45,14 @@ void console_destroy(struct console *console);
 
 /* What the serial device is told to write to. */
 struct serial_host *console_serial_host(struct console *console);
+
+/**
+ * Write all of it, waiting where the host is slow, until `*ending` is set: for output that does not
+ * come through the serial device, and so has nowhere to wait. The bytes may be changed meanwhile.
+ * On vCPU threads, several at once.
+ */
+void console_write_all(struct console *console, const uint8_t *bytes, size_t len,
+                       const bool *ending);
 
 /**
  * Begin: connect it with the device, put the terminal into raw mode, read input.

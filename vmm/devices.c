@@ -27,6 +27,12 @@
 /* As many as there are interrupt lines that no ISA device has; PCI could take more. */
 #define MAX_DEVICES (IRQ_COUNT - IRQ_DEVICE_FIRST)
 
+/* What Hermit's own hypervisor has of the network; its kernels are tried with no more. */
+#define HERMIT_MTU 1500
+#define HERMIT_NET_FEATURES                                                          \
+    (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MTU | VIRTIO_NET_F_CSUM | \
+     VIRTIO_NET_F_GUEST_CSUM | VIRTIO_F_VERSION_1)
+
 /* One device and the transport that it is behind. */
 struct slot {
     char name[16]; /* "disk0" */
@@ -48,6 +54,13 @@ struct devices {
     struct acpi_mmio_device mmio_devices[MAX_DEVICES];
     unsigned count;
 };
+
+enum config_transport devices_transport(const struct config *config, bool hermit)
+{
+    if (config->devices.transport != TRANSPORT_DEFAULT)
+        return config->devices.transport;
+    return hermit ? TRANSPORT_PCI : TRANSPORT_MMIO;
+}
 
 static struct virtio_env device_env(const struct devices *devices)
 {
@@ -72,21 +85,35 @@ static struct slot *next_slot(struct devices *devices, const char *kind, unsigne
     return slot;
 }
 
+/* The place of the next device, and its interrupt. */
+static struct acpi_mmio_device next_mmio_place(const struct devices *devices)
+{
+    unsigned n = devices->count;
+
+    if (devices->host.hermit)
+        return (struct acpi_mmio_device){
+            .base = LAYOUT_HERMIT_MMIO + n * LAYOUT_HERMIT_MMIO_STRIDE,
+            .size = LAYOUT_HERMIT_MMIO_STRIDE,
+            .gsi = IRQ_HERMIT_MMIO_FIRST + n,
+        };
+    return (struct acpi_mmio_device){
+        .base = LAYOUT_VIRTIO_MMIO + n * (uint64_t)VIRTIO_MMIO_SIZE,
+        .size = VIRTIO_MMIO_SIZE,
+        .gsi = IRQ_DEVICE_FIRST + n,
+    };
+}
+
 static int connect_mmio(struct devices *devices, struct slot *slot)
 {
     struct acpi_mmio_device *place = &devices->mmio_devices[devices->count];
     struct irq_line irq;
     int r;
 
-    *place = (struct acpi_mmio_device){
-        .base = LAYOUT_VIRTIO_MMIO + devices->count * (uint64_t)VIRTIO_MMIO_SIZE,
-        .size = VIRTIO_MMIO_SIZE,
-        .gsi = IRQ_DEVICE_FIRST + devices->count,
-    };
+    *place = next_mmio_place(devices);
     r = vm_irq_connect(devices->host.vm, place->gsi, &irq);
     if (r < 0)
         return r;
-    r = virtio_mmio_init(&slot->mmio, slot->device, place->base, irq, devices->host.vm,
+    r = virtio_mmio_init(&slot->mmio, slot->device, place->base, place->size, irq, devices->host.vm,
                          devices->host.loop);
     if (r < 0) {
         irq_line_destroy(&irq);
@@ -98,9 +125,10 @@ static int connect_mmio(struct devices *devices, struct slot *slot)
 
 static int connect_pci(struct devices *devices, struct slot *slot)
 {
-    /* Device 0 is the host bridge. */
-    int r = virtio_pci_init(&slot->pci, slot->device, &devices->pci_host, devices->count + 1,
-                            devices->host.loop);
+    /* Device 0 is the host bridge, where there is one. */
+    unsigned number = devices->count + devices->pci_host.board->bridge;
+    int r =
+        virtio_pci_init(&slot->pci, slot->device, &devices->pci_host, number, devices->host.loop);
 
     slot->connected = r == 0;
     return r;
@@ -113,6 +141,9 @@ static int connect_slot(struct devices *devices, struct slot *slot, struct error
                                                 : connect_mmio(devices, slot);
 
     devices->count++;
+    if (r == -ENOSPC)
+        return error_set(err, r, "there is no room for %s: %u devices at most", slot->name,
+                         devices->count - 1);
     return r < 0 ? error_set_errno(err, r, "cannot connect %s", slot->name) : 0;
 }
 
@@ -186,6 +217,8 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     r = open_backend(net, &backend, err);
     if (r < 0)
         return r;
+    if (devices->host.hermit && options.mtu == 0)
+        options.mtu = HERMIT_MTU;
     if (net->has_mac)
         memcpy(options.mac, net->mac, sizeof(options.mac));
     else
@@ -194,6 +227,8 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     if (r < 0)
         return error_prefix(err, r, "--net");
     backend = NULL; /* the device's now */
+    if (devices->host.hermit)
+        virtio_device_offer_only(slot->device, HERMIT_NET_FEATURES);
     return connect_slot(devices, slot, err);
 }
 
@@ -286,7 +321,9 @@ static int add_share(struct devices *devices, const struct config_share *share, 
 static int start_pci(struct devices *devices, struct error *err)
 {
     struct bus *mmio = devices->host.mmio;
-    int r = pci_host_init(&devices->pci_host, devices->host.reset_register, devices->host.vm);
+    int r =
+        pci_host_init(&devices->pci_host, devices->host.hermit ? &pci_board_hermit : &pci_board_pc,
+                      devices->host.reset_register, devices->host.vm);
 
     if (r < 0)
         return error_set_errno(err, r, "cannot make a PCI host");
@@ -299,13 +336,23 @@ static int start_pci(struct devices *devices, struct error *err)
     return r < 0 ? error_set_errno(err, r, "the PCI host's ports, 0xcf8 to 0xcff, are taken") : 0;
 }
 
-/* All of them, in the order in which the guest will number them. */
-static int add_all(struct devices *devices, const struct device_config *config, struct error *err)
+static int add_disks(struct devices *devices, const struct device_config *config, struct error *err)
 {
     int r = 0;
 
     for (unsigned i = 0; r == 0 && i < config->disk_count; i++)
         r = add_disk(devices, &config->disks[i], i, err);
+    return r;
+}
+
+/*
+ * All of them, in the order in which the guest will number them. A Hermit image has its network
+ * first, for that is where it looks; for disks it has no driver.
+ */
+static int add_all(struct devices *devices, const struct device_config *config, struct error *err)
+{
+    int r = devices->host.hermit ? 0 : add_disks(devices, config, err);
+
     for (unsigned i = 0; r == 0 && i < config->net_count; i++)
         r = add_net(devices, &config->nets[i], i, err);
     for (unsigned i = 0; r == 0 && i < config->share_count; i++)
@@ -316,6 +363,8 @@ static int add_all(struct devices *devices, const struct device_config *config, 
         r = add_rng(devices, err);
     if (r == 0 && config->balloon.wanted)
         r = add_balloon(devices, &config->balloon, err);
+    if (r == 0 && devices->host.hermit)
+        r = add_disks(devices, config, err);
     return r;
 }
 
@@ -330,7 +379,7 @@ int devices_create(const struct config *config, const struct devices_host *host,
     if (!devices)
         return error_set(err, -ENOMEM, "out of memory");
     devices->host = *host;
-    devices->transport = config->devices.transport;
+    devices->transport = devices_transport(config, host->hermit);
     devices->vm_id = config->id ? config->id : "osvm";
     if (devices->transport == TRANSPORT_PCI)
         r = start_pci(devices, err);
@@ -368,6 +417,11 @@ void devices_describe(const struct devices *devices, struct acpi_options *acpi)
         return;
     acpi->mmio_devices = devices->mmio_devices;
     acpi->mmio_device_count = devices->count;
+}
+
+bool devices_have_pci(const struct devices *devices)
+{
+    return devices->transport == TRANSPORT_PCI && devices->count > 0;
 }
 
 static bool turns_acpi_off(const char *cmdline)

@@ -21,7 +21,11 @@ struct devices_host {
     struct bus *ports, *mmio;
     struct bus_range *reset_register; /* shares its ports with PCI's */
     const struct log *log;
+    bool hermit; /* the guest is a Hermit image: devices where, and as, it looks for them */
 };
+
+/* The transport that such a machine has. */
+enum config_transport devices_transport(const struct config *config, bool hermit);
 
 /**
  * Make all devices that the configuration asks for, and connect them.
@@ -35,6 +39,9 @@ void devices_destroy(struct devices *devices);
 
 /* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
 void devices_describe(const struct devices *devices, struct acpi_options *acpi);
+
+/* Whether there are devices on a PCI bus. */
+bool devices_have_pci(const struct devices *devices);
 
 /**
  * The kernel's command line: `cmdline`, and where it turns ACPI off what Linux then wants to be

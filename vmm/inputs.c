@@ -1,10 +1,32 @@
 #include "inputs.h"
 
+#include <errno.h>
+#include <sys/random.h>
+
 #include "embedded_image.h"
 
 const char *inputs_kernel_name(const struct config *config)
 {
     return config->kernel ? config->kernel : "(built-in)";
+}
+
+/* Recognise the kernel, and choose where its memory is to begin. */
+static int plan_kernel(struct inputs *inputs, const struct config *config, struct error *err)
+{
+    struct boot_placement placement = {
+        .kind = config->aslr == ASLR_ON    ? RAM_BASE_RANDOM
+                : config->aslr == ASLR_OFF ? RAM_BASE_FIXED
+                                           : RAM_BASE_GIVEN,
+        .given = config->ram_base,
+        .memory_size = config->mem_size,
+    };
+    int r;
+
+    if (getrandom(&placement.random, sizeof(placement.random), 0) !=
+        (ssize_t)sizeof(placement.random))
+        return error_set(err, -EIO, "the host has no random numbers");
+    r = image_plan(inputs->kernel, &placement, &inputs->plan, err);
+    return r == -EINVAL ? error_prefix(err, r, "--aslr") : r;
 }
 
 static int open_kernel(struct inputs *inputs, const struct config *config, struct error *err)
@@ -17,7 +39,7 @@ static int open_kernel(struct inputs *inputs, const struct config *config, struc
         r = image_from_bytes(embedded_image_start,
                              (size_t)(embedded_image_end - embedded_image_start), &inputs->kernel);
     if (r == 0)
-        r = image_recognise(inputs->kernel, &inputs->protocol, err);
+        r = plan_kernel(inputs, config, err);
     return r < 0 ? error_prefix(err, r, "cannot load kernel '%s'", inputs_kernel_name(config)) : 0;
 }
 

@@ -15,6 +15,7 @@
 #include "footprint.h"
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
+#include "hermit_machine.h"
 
 /* By then a small guest has started, and a large one no longer cares. */
 #define SETTLED_AFTER_NS (200 * NS_PER_MS)
@@ -152,6 +153,7 @@ static int create_loop(struct machine *machine, struct error *err)
     sigaddset(&mask, SIGQUIT);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that has become too large */
     vcpu_install_kick();
     machine->signals.callback = on_signal;
     r = loop_signals_add(machine->loop, &machine->signals, &mask);
@@ -176,6 +178,8 @@ static int create_memory(struct machine *machine, struct error *err)
         .size = machine->config->mem_size,
         .hugepages = machine->config->hugepages,
         .prefault = machine->config->prefault,
+        .base = machine->plan->ram_base,
+        .hole = hermit_is_wanted(machine) ? LAYOUT_HERMIT_HOLE : 0,
     };
     int r = guest_memory_create(&options, &machine->mem, err);
 
@@ -196,7 +200,9 @@ static int add_ports(struct machine *machine, struct error *err)
         &machine->sleep.pm1a_range,
         &machine->osvm_port.range,
         /* The PCI host bridge has its ports, where there is one, and passes on what is its own. */
-        config->devices.transport == TRANSPORT_PCI ? NULL : &machine->reset.range,
+        devices_transport(config, hermit_is_wanted(machine)) == TRANSPORT_PCI
+            ? NULL
+            : &machine->reset.range,
         /* The user's choice: last, so that it is the one refused. */
         config->debug_exit_port == CONFIG_NO_PORT ? NULL : &machine->debug_exit.range,
     };
@@ -213,9 +219,10 @@ static int add_ports(struct machine *machine, struct error *err)
 
 static uint64_t high_memory(const struct machine *machine)
 {
-    uint64_t size = guest_memory_size(machine->mem);
+    size_t count;
+    const struct guest_region *regions = guest_memory_regions(machine->mem, &count);
 
-    return size > LAYOUT_LOW_RAM_END ? size - LAYOUT_LOW_RAM_END : 0;
+    return count > 1 ? regions[1].size : 0;
 }
 
 /* Those that can fail. */
@@ -266,6 +273,7 @@ static int create_devices(struct machine *machine, struct error *err)
         .mmio = &machine->mmio,
         .reset_register = &machine->reset.range,
         .log = machine->log,
+        .hermit = hermit_is_wanted(machine),
     };
 
     return devices_create(machine->config, &host, &machine->devices, err);
@@ -275,13 +283,14 @@ static int create_vcpus(struct machine *machine, struct error *err)
 {
     unsigned count = machine->config->cpus;
     struct cpuid cpuid;
-    int tsc_khz, r;
+    int khz, r;
 
     machine->vcpus = calloc(count, sizeof(*machine->vcpus));
     if (!machine->vcpus)
         return error_set(err, -ENOMEM, "out of memory");
-    tsc_khz = ioctl(machine->vm.fd, KVM_GET_TSC_KHZ, 0);
-    r = cpuid_init(&cpuid, &machine->kvm, count, tsc_khz > 0 ? (unsigned)tsc_khz : 0, err);
+    khz = ioctl(machine->vm.fd, KVM_GET_TSC_KHZ, 0);
+    machine->tsc_khz = khz > 0 ? (unsigned)khz : 0;
+    r = cpuid_init(&cpuid, &machine->kvm, count, machine->tsc_khz, err);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < count; i++) {
@@ -293,19 +302,22 @@ static int create_vcpus(struct machine *machine, struct error *err)
         machine->vcpu_count = i + 1;
         vcpu->ports = &machine->ports;
         vcpu->mmio = &machine->mmio;
+        vcpu->hypercalls = hermit_hypercalls(machine->hermit);
         vcpu->observer = &machine->observer;
         vcpu->ending = &machine->ending;
     }
     return 0;
 }
 
-int machine_create(struct machine *machine, const struct config *config, const struct log *log,
-                   struct stages *stages, struct error *err)
+int machine_create(struct machine *machine, const struct config *config,
+                   const struct boot_plan *plan, const struct log *log, struct stages *stages,
+                   struct error *err)
 {
     int r;
 
     *machine = (struct machine){
         .config = config,
+        .plan = plan,
         .log = log,
         .stages = stages,
         .kvm.fd = -1,
@@ -331,6 +343,8 @@ int machine_create(struct machine *machine, const struct config *config, const s
         r = create_board(machine, err);
     if (r == 0)
         r = create_devices(machine, err);
+    if (r == 0 && hermit_is_wanted(machine))
+        r = hermit_create(machine, &machine->hermit, err);
     if (r == 0)
         r = create_vcpus(machine, err);
     if (r == 0)
@@ -345,6 +359,7 @@ void machine_destroy(struct machine *machine)
         vcpu_destroy(&machine->vcpus[i]);
     free(machine->vcpus);
     free(machine->cmdline);
+    hermit_destroy(machine->hermit);
     devices_destroy(machine->devices);
     if (machine->board_ready) {
         serial_destroy(&machine->serial);
@@ -363,10 +378,10 @@ void machine_destroy(struct machine *machine)
     pthread_mutex_destroy(&machine->end_lock);
 }
 
-int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
+/* What a PC's firmware leaves in memory, and what it passes on. */
+static int write_firmware(struct machine *machine, struct boot_request *request, struct error *err)
 {
     struct acpi_options acpi = {.cpus = machine->vcpu_count};
-    struct boot_result boot;
     int r = devices_cmdline(machine->devices, request->cmdline, &machine->cmdline);
 
     if (r < 0)
@@ -376,8 +391,22 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     r = acpi_build(machine->mem, &acpi, &request->rsdp, err);
     if (r == 0 && reset_vector_write(machine->mem) < 0)
         r = error_set(err, -EFAULT, "the memory is too small for the reset vector");
+    return r;
+}
+
+int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
+{
+    struct hermit_handover handover = hermit_describe(machine);
+    struct boot_result boot;
+    int r = 0;
+
+    if (hermit_is_wanted(machine))
+        request->hermit = &handover;
+    else
+        r = write_firmware(machine, request, err);
     if (r == 0)
         r = image_load(request, machine->mem, &boot, err);
+    request->hermit = NULL;
     for (unsigned i = 0; r == 0 && i < machine->vcpu_count; i++) {
         r = vcpu_set_entry(&machine->vcpus[i], &boot.entry);
         if (r < 0)

@@ -66,7 +66,8 @@ static int run_machine(struct run *run)
     struct machine machine;
     struct machine_end end;
     struct error err = {0};
-    int r = machine_create(&machine, &run->config, &run->log, &run->stages, &err);
+    int r =
+        machine_create(&machine, &run->config, &run->inputs.plan, &run->log, &run->stages, &err);
 
     if (r == 0) {
         r = machine_load(&machine, &request, &err);

@@ -139,6 +139,19 @@ static int set_prefault(struct config *config, const char *value, struct error *
     return 0;
 }
 
+static int set_aslr(struct config *config, const char *value, struct error *err)
+{
+    if (strcmp(value, "on") == 0)
+        config->aslr = ASLR_ON;
+    else if (strcmp(value, "off") == 0)
+        config->aslr = ASLR_OFF;
+    else if (parse_u64(value, 0, UINT64_MAX, &config->ram_base) == 0)
+        config->aslr = ASLR_GIVEN;
+    else
+        return error_set(err, -EINVAL, "'%s' is none of on, off and an address", value);
+    return 0;
+}
+
 static int set_debug_exit(struct config *config, const char *value, struct error *err)
 {
     uint64_t port = PORT_DEBUG_EXIT;
@@ -280,6 +293,9 @@ static const struct option table[] = {
      "back memory with 2 MiB pages of the host's reserved pool"},
     {"prefault", OPTION_FLAG, NULL, false, set_prefault, NULL, NULL,
      "take all memory from the host before the start"},
+    {"aslr", OPTION_VALUE, "WHERE", false, set_aslr, NULL, NULL,
+     "where a Hermit image's memory begins: on (default; elsewhere each\n"
+     "time), off, or an address (a multiple of 2 MiB)"},
     {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL, NULL,
      "a port (default: 0xf4) to which a test guest writes v in order to\n"
      "end with status (v << 1) | 1"},
@@ -298,7 +314,7 @@ static const struct option table[] = {
      "memory that can be taken back: size=, deflate-on-oom, reporting,\n"
      "stats=SECONDS"},
     {"transport", OPTION_VALUE, "KIND", false, set_transport, NULL, NULL,
-     "how the guest finds them: mmio (default) or pci"},
+     "how the guest finds them: mmio (default) or pci (default for Hermit)"},
     {"console", OPTION_VALUE, "WHERE", false, set_console, NULL, "Console and messages",
      "the serial console: stdio (default; Ctrl-A x ends, Ctrl-A c shows\n"
      "the status), file=PATH, socket=PATH (a Unix socket), or none"},

@@ -74,7 +74,8 @@ static void run_step(struct machine *machine, const uint8_t *step)
         access_bus(&machine->mmio, LAYOUT_PCI_ECAM + at * 17U % MIB, buf, len, write);
         break;
     case KIND_BAR:
-        access_bus(&machine->mmio, function->bar_base + at % VIRTIO_PCI_BAR_SIZE, buf, len, write);
+        access_bus(&machine->mmio, function->bar_base + at % VIRTIO_PCI_PARTS_SIZE, buf, len,
+                   write);
         break;
     case KIND_CONFIG:
         access_bus(&machine->mmio,
@@ -108,7 +109,7 @@ static void build(struct machine *machine)
     guest_memory_zero(machine->mem, 0, MEMORY_SIZE);
     machine->ports.count = machine->mmio.count = 0;
     env = (struct virtio_env){.loop = machine->loop, .mem = machine->mem};
-    if (pci_host_init(&machine->host, NULL, NULL) < 0 ||
+    if (pci_host_init(&machine->host, &pci_board_pc, NULL, NULL) < 0 ||
         bus_add(&machine->ports, &machine->host.port_range) < 0 ||
         bus_add(&machine->mmio, &machine->host.ecam_range) < 0 ||
         bus_add(&machine->mmio, &machine->host.window_range) < 0)

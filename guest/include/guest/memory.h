@@ -1,5 +1,6 @@
 /*
- * Guest memory: one memfd, mapped once, in at most two regions (below 3 GiB, from 4 GiB on).
+ * Guest memory: one memfd, mapped once, in at most two regions (below the devices' hole, and from
+ * 4 GiB on). A PC's begins at 0; an image that wants it elsewhere (Hermit) gets it there.
  *
  * The guest writes it at any time. Everything read from it is hostile and may change between two
  * reads: copy, check the copy, use the copy.
@@ -26,6 +27,8 @@ struct guest_memory_options {
     uint64_t size;  /* bytes in all; a multiple of 4 KiB (of 2 MiB with hugepages) */
     bool hugepages; /* 2 MiB pages of the host's reserved pool */
     bool prefault;  /* back every page now, so that the guest never waits for one */
+    uint64_t base;  /* where it begins: a multiple of 2 MiB, below the hole or from 4 GiB on */
+    uint64_t hole;  /* where the devices' hole begins, up to 4 GiB; 0: LAYOUT_LOW_RAM_END */
 };
 
 struct guest_memory;
@@ -107,7 +110,7 @@ struct memory_map_entry {
 /**
  * The memory map for the guest (e820, PVH, Multiboot alike), by rising address, without overlap:
  * conventional memory as RAM, the rest of the first MiB reserved, then RAM below and above the
- * hole.
+ * hole. Of memory that does not begin at 0, the regions.
  *
  * @ret_entries  room for MEMORY_MAP_MAX_ENTRIES
  * Returns how many there are. Any thread.
