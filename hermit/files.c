@@ -31,6 +31,8 @@ static int no_right_to_write(struct error *err)
     if (errno == EROFS)
         return error_set(err, -EROFS,
                          "it is on a filesystem that is read only; add ':ro' to the mapping");
+    if (errno == ETXTBSY)
+        return error_set(err, -ETXTBSY, "it is a program that runs; add ':ro' to the mapping");
     return error_set(err, -EACCES, "no right to write it; add ':ro' to map it for reading alone");
 }
 
@@ -52,8 +54,9 @@ static int open_file(const char *path, bool read_only, const struct stat *expect
     struct stat st;
 
     if (fd < 0)
-        return !read_only && (errno == EACCES || errno == EROFS) ? no_right_to_write(err)
-                                                                 : open_failed(err);
+        return !read_only && (errno == EACCES || errno == EROFS || errno == ETXTBSY)
+                   ? no_right_to_write(err)
+                   : open_failed(err);
     if (fstat(fd, &st) < 0 || st.st_dev != expected->st_dev || st.st_ino != expected->st_ino)
         return error_set(err, -ESTALE, "it was replaced while it was opened");
     return take_fd(&fd);
@@ -76,6 +79,8 @@ static int open_host(struct mount *mount, const char *path, struct error *err)
     }
     if (!S_ISREG(st.st_mode))
         return error_set(err, -EINVAL, "it is neither a file nor a folder");
+    if (mount->guest_len == 0)
+        return error_set(err, -EINVAL, "a file cannot be mapped to '/'");
     r = open_file(path, mount->read_only, &st, err);
     if (r < 0)
         return r;
@@ -97,14 +102,10 @@ static int open_mapping(struct mount *mount, const struct hermit_mapping *mappin
     r = path_normalise(mapping->guest, guest);
     if (r < 0)
         return error_set(err, r, "the guest's path is too long");
-    r = open_host(mount, mapping->host, err);
-    if (r < 0)
-        return r;
-    if (!*guest && !mount->is_folder)
-        return error_set(err, -EINVAL, "a file cannot be mapped to '/'");
     mount->guest_len = strlen(guest);
     mount->guest = strdup(guest);
-    return mount->guest ? 0 : error_set(err, -ENOMEM, "out of memory");
+    return mount->guest ? open_host(mount, mapping->host, err)
+                        : error_set(err, -ENOMEM, "out of memory");
 }
 
 /* ---- All of them. ---- */

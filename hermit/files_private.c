@@ -161,11 +161,8 @@ static bool is_empty(int top)
 
 static int open_kept(const char *path, struct error *err)
 {
-    _cleanup_close_ int fd = -1;
+    _cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    if (mkdir(path, 0777) < 0 && errno != EEXIST)
-        return error_set_errno(err, -errno, "cannot make the folder '%s'", path);
-    fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_set_errno(err, -errno, "cannot open the folder '%s'", path);
     if (faccessat(fd, "", R_OK | W_OK | X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0)
@@ -176,14 +173,36 @@ static int open_kept(const char *path, struct error *err)
     return take_fd(&fd);
 }
 
+/* Look whether a folder could be kept there. */
+static int try_kept(const char *path, struct error *err)
+{
+    _cleanup_close_ int fd = -1;
+
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    fd = open_kept(path, err);
+    return fd < 0 ? take_fd(&fd) : 0;
+}
+
+static int make_kept(const char *path, struct error *err)
+{
+    if (mkdir(path, 0777) < 0 && errno != EEXIST)
+        return error_set_errno(err, -errno, "cannot make the folder '%s'", path);
+    return open_kept(path, err);
+}
+
 int private_create(struct hermit_files *files, const struct hermit_files_options *options,
                    struct error *err)
 {
     struct mount *mount = &files->mounts[0];
+    int r = options->keep && options->try_only ? try_kept(options->keep, err) : 0;
 
+    if (r < 0)
+        return r;
     files->size_limit = options->size_limit;
-    mount->fd = options->keep ? open_kept(options->keep, err)
-                              : open_temporary(files, options->temporary, err);
+    mount->fd = options->keep && !options->try_only
+                    ? make_kept(options->keep, err)
+                    : open_temporary(files, options->temporary, err);
     if (mount->fd < 0)
         return mount->fd;
     mount->guest = strdup("");

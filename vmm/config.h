@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "device_config.h"
+#include "program_config.h"
 
 /* Where the memory of a Hermit image begins: somewhere else at each start, where it always does, or
  * at config.ram_base. */
@@ -38,12 +39,14 @@ struct config {
     enum aslr_kind aslr;
     uint64_t ram_base;
     struct device_config devices;
+    struct program_config program;
     int debug_exit_port; /* CONFIG_NO_PORT: none */
     enum console_kind console;
     char *console_path;
     char *exit_record;
     char *log_path;
     enum log_level log_level;
+    bool stats;
     bool check;
 };
 

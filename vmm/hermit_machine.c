@@ -8,11 +8,16 @@
 #include "base/util.h"
 #include "hermit/hermit.h"
 
+/* What the program may write outside of its mappings. */
+#define PRIVATE_FILES_LIMIT GIB
+
 struct hermit_machine {
     struct machine *machine; /* borrowed */
     struct hermit_console console;
     struct hermit_files *files;
     struct hermit_calls *calls;
+    const char **arguments; /* the strings are the configuration's */
+    const char **mounts;
 };
 
 bool hermit_is_wanted(const struct machine *machine)
@@ -27,15 +32,57 @@ static void write_console(struct hermit_console *console, const uint8_t *bytes, 
     console_write_all(machine->console, bytes, len, &machine->ending);
 }
 
-/* Interface 1 asks for the arguments from the program's name on. */
+/* The program's name, and its arguments behind it; its mounts, for the device tree. */
+static int gather(struct hermit_machine *hermit, struct error *err)
+{
+    const struct config *config = hermit->machine->config;
+    const struct program_config *program = &config->program;
+    size_t count = program->arguments.count;
+
+    hermit->arguments = calloc(count + 1, sizeof(*hermit->arguments));
+    hermit->mounts = calloc(program->mapping_count + 1, sizeof(*hermit->mounts));
+    if (!hermit->arguments || !hermit->mounts)
+        return error_set(err, -ENOMEM, "out of memory");
+    hermit->arguments[0] = config->kernel ? config->kernel : "";
+    for (size_t i = 0; i < count; i++)
+        hermit->arguments[i + 1] = program->arguments.items[i];
+    for (size_t i = 0; i < program->mapping_count; i++)
+        hermit->mounts[i] = program->mappings[i].guest;
+    return 0;
+}
+
+static int create_files(struct hermit_machine *hermit, struct error *err)
+{
+    const struct program_config *program = &hermit->machine->config->program;
+    struct hermit_mapping mappings[HERMIT_MAX_MAPPINGS];
+    struct hermit_files_options options = {
+        .mappings = mappings,
+        .mapping_count = program->mapping_count,
+        .keep = program->keep_files,
+        .try_only = hermit->machine->config->check,
+        .size_limit = PRIVATE_FILES_LIMIT,
+    };
+
+    for (size_t i = 0; i < program->mapping_count; i++) {
+        mappings[i] = (struct hermit_mapping){
+            .host = program->mappings[i].host,
+            .guest = program->mappings[i].guest,
+            .read_only = program->mappings[i].read_only,
+        };
+    }
+    return hermit_files_create(&options, &hermit->files, err);
+}
+
 static int create_calls(struct hermit_machine *hermit, struct error *err)
 {
     struct machine *machine = hermit->machine;
-    const char *const arguments[] = {machine->config->kernel ? machine->config->kernel : ""};
+    const struct program_config *program = &machine->config->program;
     struct hermit_options options = {
         .interface = machine->plan->hermit_interface,
-        .arguments = arguments,
-        .argument_count = ARRAY_SIZE(arguments),
+        .arguments = hermit->arguments,
+        .argument_count = program->arguments.count + 1,
+        .environment = (const char *const *)program->environment.items,
+        .environment_count = program->environment.count,
         .mem = machine->mem,
         .files = hermit->files,
         .console = &hermit->console,
@@ -51,14 +98,15 @@ DEFINE_CLEANUP(struct hermit_machine, hermit_destroy)
 int hermit_create(struct machine *machine, struct hermit_machine **ret, struct error *err)
 {
     _cleanup_(hermit_destroy_cleanup) struct hermit_machine *hermit = calloc(1, sizeof(*hermit));
-    struct hermit_files_options files = {0};
     int r;
 
     if (!hermit)
         return error_set(err, -ENOMEM, "out of memory");
     hermit->machine = machine;
     hermit->console.write = write_console;
-    r = hermit_files_create(&files, &hermit->files, err);
+    r = gather(hermit, err);
+    if (r == 0)
+        r = create_files(hermit, err);
     if (r == 0)
         r = create_calls(hermit, err);
     if (r < 0)
@@ -73,7 +121,14 @@ void hermit_destroy(struct hermit_machine *hermit)
         return;
     hermit_calls_destroy(hermit->calls);
     hermit_files_destroy(hermit->files);
+    free(hermit->arguments);
+    free(hermit->mounts);
     free(hermit);
+}
+
+const struct hermit_calls *hermit_machine_calls(const struct hermit_machine *hermit)
+{
+    return hermit->calls;
 }
 
 struct hypercall_sink *hermit_hypercalls(struct hermit_machine *hermit)
@@ -83,10 +138,18 @@ struct hypercall_sink *hermit_hypercalls(struct hermit_machine *hermit)
 
 struct hermit_handover hermit_describe(const struct machine *machine)
 {
+    const struct program_config *program = &machine->config->program;
+
     return (struct hermit_handover){
         .cpus = machine->vcpu_count,
         .tsc_khz = machine->tsc_khz,
         .has_pci = devices_have_pci(machine->devices),
         .boot_time_ns = clock_realtime_ns(),
+        .environment = (const char *const *)program->environment.items,
+        .environment_count = program->environment.count,
+        .arguments = machine->hermit->arguments + 1,
+        .argument_count = program->arguments.count,
+        .mounts = machine->hermit->mounts,
+        .mount_count = program->mapping_count,
     };
 }

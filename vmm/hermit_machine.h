@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "guest/hypercall.h"
+#include "hermit/hermit.h"
 #include "loader/loader.h"
 #include "machine.h"
 
@@ -22,6 +23,9 @@ bool hermit_is_wanted(const struct machine *machine);
  */
 int hermit_create(struct machine *machine, struct hermit_machine **ret, struct error *err);
 void hermit_destroy(struct hermit_machine *hermit); /* accepts NULL */
+
+/* For counting them. */
+const struct hermit_calls *hermit_machine_calls(const struct hermit_machine *hermit);
 
 /* What each vCPU is given; NULL where `hermit` is. */
 struct hypercall_sink *hermit_hypercalls(struct hermit_machine *hermit);

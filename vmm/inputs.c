@@ -49,6 +49,8 @@ int inputs_open(struct inputs *inputs, const struct config *config, struct error
 
     *inputs = (struct inputs){0};
     r = open_kernel(inputs, config, err);
+    if (r == 0 && inputs->plan.protocol != BOOT_HERMIT)
+        r = program_config_refuse(&config->program, err);
     if (r < 0)
         return r;
     if (config->initrd) {

@@ -15,6 +15,7 @@
 #include "options.h"
 #include "plan.h"
 #include "stages.h"
+#include "stats.h"
 #include "version.h"
 
 static int open_log(struct log *log, const struct config *config, struct error *err)
@@ -77,8 +78,11 @@ static int run_machine(struct run *run)
     if (r == 0)
         r = machine_run(&machine, &err);
     end = machine.end;
-    if (r == 0)
+    if (r == 0) {
         write_record(run, &end, &machine);
+        if (run->config.stats)
+            stats_print(&machine, &run->stages);
+    }
     machine_destroy(&machine);
     if (r < 0)
         return refuse(run, &err);

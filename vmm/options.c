@@ -215,6 +215,41 @@ static int set_transport(struct config *config, const char *value, struct error 
     return device_config_set_transport(&config->devices, value, err);
 }
 
+static int add_argument(struct config *config, const char *value, struct error *err)
+{
+    return program_config_add_argument(&config->program, value, err);
+}
+
+static void clear_arguments(struct config *config)
+{
+    program_config_clear_arguments(&config->program);
+}
+
+static int add_variable(struct config *config, const char *value, struct error *err)
+{
+    return program_config_add_variable(&config->program, value, err);
+}
+
+static void clear_variables(struct config *config)
+{
+    program_config_clear_variables(&config->program);
+}
+
+static int add_mapping(struct config *config, const char *value, struct error *err)
+{
+    return program_config_add_mapping(&config->program, value, err);
+}
+
+static void clear_mappings(struct config *config)
+{
+    program_config_clear_mappings(&config->program);
+}
+
+static int set_keep_files(struct config *config, const char *value, struct error *err)
+{
+    return set_path(&config->program.keep_files, value, err);
+}
+
 static int set_console(struct config *config, const char *value, struct error *err)
 {
     static const struct {
@@ -254,6 +289,14 @@ static int set_log_level(struct config *config, const char *value, struct error 
 {
     if (log_level_parse(value, &config->log_level) < 0)
         return error_set(err, -EINVAL, "'%s' is none of error, warning, info and debug", value);
+    return 0;
+}
+
+static int set_stats(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->stats = true;
     return 0;
 }
 
@@ -299,6 +342,15 @@ static const struct option table[] = {
     {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL, NULL,
      "a port (default: 0xf4) to which a test guest writes v in order to\n"
      "end with status (v << 1) | 1"},
+    {"arg", OPTION_LIST, "TEXT", false, add_argument, clear_arguments,
+     "The program in a Hermit image", "an argument for it; what stands behind '--' is the same"},
+    {"env", OPTION_LIST, "NAME[=VALUE]", false, add_variable, clear_variables, NULL,
+     "an environment variable; without a value, the caller's; -e for short"},
+    {"map", OPTION_LIST, "HOST:GUEST[:ro]", false, add_mapping, clear_mappings, NULL,
+     "have it see a file or folder of the host; it sees no other, and what\n"
+     "it writes elsewhere vanishes with the machine"},
+    {"keep-files", OPTION_VALUE, "DIR", false, set_keep_files, NULL, NULL,
+     "keep that in DIR, which must be new or empty"},
     {"disk", OPTION_LIST, "DISK", false, add_disk, clear_disks, "Devices",
      "path=FILE or scratch=SIZE, with ro, size=, serial=, rate= (bytes a\n"
      "second), iops=, cache=writeback, unsafe or direct; may be repeated"},
@@ -324,6 +376,9 @@ static const struct option table[] = {
      "error, warning (default), info or debug"},
     {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL, NULL,
      "at the end, say in JSON how and why it ended and what it cost"},
+    {"stats", OPTION_FLAG, NULL, false, set_stats, NULL, NULL,
+     "at the end, say on standard error how long each stage took, and count\n"
+     "exits and hypercalls by kind"},
     {"config", OPTION_VALUE, "FILE", true, set_nothing, NULL, "This program",
      "take options from a JSON object, with the names above; those of\n"
      "the command line win"},
@@ -373,6 +428,8 @@ static int next_option(int argc, char *const argv[], int *at, struct given *ret_
         word = "--help";
     else if (strcmp(word, "-V") == 0)
         word = "--version";
+    else if (strcmp(word, "-e") == 0)
+        word = "--env";
     if (strncmp(word, "--", 2) != 0 || !word[2])
         return error_set(err, -EINVAL,
                          "unexpected argument '%s' (a kernel is given with --kernel FILE)", word);
@@ -397,6 +454,12 @@ static int next_option(int argc, char *const argv[], int *at, struct given *ret_
     return 0;
 }
 
+/* Whether there is an option at argv[at], before the end and "--". */
+static bool is_option(int argc, char *const argv[], int at)
+{
+    return at < argc && strcmp(argv[at], "--") != 0;
+}
+
 /* Look over the command line: its form, repetitions, and what comes before everything else. */
 static int scan(int argc, char *const argv[], const char **ret_config_file,
                 enum options_action *ret_action, struct error *err)
@@ -404,7 +467,7 @@ static int scan(int argc, char *const argv[], const char **ret_config_file,
     bool seen[ARRAY_SIZE(table)] = {0};
     bool help = false, version = false;
 
-    for (int at = 1; at < argc;) {
+    for (int at = 1; is_option(argc, argv, at);) {
         struct given given;
         int r = next_option(argc, argv, &at, &given, err);
 
@@ -422,23 +485,17 @@ static int scan(int argc, char *const argv[], const char **ret_config_file,
     return 0;
 }
 
-int options_parse(int argc, char *const argv[], struct config *config,
-                  enum options_action *ret_action, struct error *err)
+/* Set one after the other what the command line says, and what is behind "--". */
+static int apply(int argc, char *const argv[], struct config *config, struct error *err)
 {
-    const char *config_file = NULL;
-    enum options_action action = OPTIONS_RUN;
     bool cleared[ARRAY_SIZE(table)] = {0};
-    int r = scan(argc, argv, &config_file, &action, err);
+    size_t arg = 0;
+    int at = 1;
 
-    if (r < 0)
-        return r;
-    if (action == OPTIONS_RUN && config_file) {
-        r = config_file_read(config_file, config, err);
-        if (r < 0)
-            return r;
-    }
-    for (int at = 1; action == OPTIONS_RUN && at < argc;) {
+    option_find("arg", strlen("arg"), &arg);
+    while (is_option(argc, argv, at)) {
         struct given given;
+        int r;
 
         r = next_option(argc, argv, &at, &given, err);
         if (r < 0)
@@ -451,13 +508,40 @@ int options_parse(int argc, char *const argv[], struct config *config,
         if (r < 0)
             return error_prefix(err, r, "--%s", given.option->name);
     }
+    if (at < argc && !cleared[arg])
+        table[arg].clear(config);
+    while (++at < argc) {
+        int r = table[arg].set(config, argv[at], err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int options_parse(int argc, char *const argv[], struct config *config,
+                  enum options_action *ret_action, struct error *err)
+{
+    const char *config_file = NULL;
+    enum options_action action = OPTIONS_RUN;
+    int r = scan(argc, argv, &config_file, &action, err);
+
+    if (r < 0)
+        return r;
+    if (action == OPTIONS_RUN) {
+        r = config_file ? config_file_read(config_file, config, err) : 0;
+        if (r == 0)
+            r = apply(argc, argv, config, err);
+        if (r < 0)
+            return r;
+    }
     *ret_action = action;
     return 0;
 }
 
 void options_print_help(void)
 {
-    printf("Usage: osvm-vmm [OPTION]...\n"
+    printf("Usage: osvm-vmm [OPTION]... [-- ARGUMENT...]\n"
            "Run one virtual machine on /dev/kvm: boot a kernel image, show its console, end with "
            "its status.\n");
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

@@ -34,7 +34,7 @@ struct option {
 const struct option *option_at(size_t index); /* NULL behind the last */
 const struct option *option_find(const char *name, size_t name_len, size_t *ret_index);
 
-#define OPTION_MAX 32
+#define OPTION_MAX 64
 
 /* What the command line asks for. */
 enum options_action { OPTIONS_RUN, OPTIONS_SHOW_HELP, OPTIONS_SHOW_VERSION };

@@ -39,6 +39,7 @@ struct hermit_files_options {
     size_t mapping_count;                  /* at most HERMIT_MAX_MAPPINGS */
     /* The private folder: kept there, where it is new or empty; NULL: a temporary one. */
     const char *keep;
+    bool try_only;         /* make nothing that stays: `keep` is only looked at */
     const char *temporary; /* where a temporary one is made; NULL: $TMPDIR or else /tmp */
     /*
      * How many bytes the private folder may hold, 0: no limit. Counted is by length (a hole counts
