@@ -1,170 +1,129 @@
-"""Programs in Hermit images: what osvm-vmm gives them, and what it keeps from them."""
+"""Hermit images: what is refused, in one clear line, and where their memory begins."""
 
-import json
-import os
 import re
-from pathlib import Path
+import struct
 
 from harness import Rows, check
+from images import EM_X86_64, PT_NOTE, elf64, segment
+from rows_refused import refuse_truncated
 
 ROWS = Rows()
-INTERFACES = (1, 2, 3)
+MIB, GIB = 1 << 20, 1 << 30
+PT_DYNAMIC = 2
+DT_NEEDED, DT_RELA, DT_RELASZ = 1, 7, 8
+ET_EXEC, ET_DYN = 2, 3
 
 
-def image(bench, interface):
-    return bench.build / f"tests/boot/hermit/hermit_program_{interface}"
+def note(name, kind, desc):
+    raw = name.encode() + b"\0"
+    return (struct.pack("<III", len(raw), len(desc), kind) + raw + b"\0" * (-len(raw) % 4)
+            + desc + b"\0" * (-len(desc) % 4))
 
 
-def run(bench, interface, cmdline, *words, **options):
-    return bench.run("--kernel", image(bench, interface), "--mem", "64", "--cmdline", cmdline,
-                     *words, **options)
+def hermit(entry=4, interface=None, dynamic=(), relocations=b"", kind=ET_DYN):
+    """An image of one page of code, one of data and what is asked for."""
+    notes = note("HERMIT", 0x5A00, bytes([entry]))
+    if interface is not None:
+        notes += note("UHYVEIF", 0x5B00, struct.pack(">I", interface))
+    base = 8 * MIB if kind == ET_EXEC else 0
+    data = relocations.ljust(4096, b"\0")
+    parts = [segment(base), segment(base + 4096, data), segment(0, notes, PT_NOTE)]
+    if dynamic:
+        raw = b"".join(struct.pack("<qQ", *entry) for entry in [*dynamic, (0, 0)])
+        parts.append(segment(base + 4096, raw, PT_DYNAMIC))
+    return elf64(parts, base, EM_X86_64, kind)
 
 
-def strings(ended, what):
-    return re.findall(rf"^{what} \[(.*)\]$", ended.out.decode().replace("\r", ""), re.MULTILINE)
+def relocated(number):
+    """One relocation of this type."""
+    return hermit(dynamic=[(DT_RELA, 4096), (DT_RELASZ, 24)],
+                  relocations=struct.pack("<QQq", 4096 + 64, number, 0))
 
 
-@ROWS.row("no arguments, no environment")
+# name, the image, what the message must say, more options
+IMAGES = [
+    ("an older entry version", hermit(entry=3), ("entry version 3", "build it with a newer")),
+    ("a newer entry version", hermit(entry=5), ("entry version 5", "build it with an older")),
+    ("an unknown interface", hermit(interface=4), ("interface 4", "1 to 3 are known")),
+    ("a shared library is wanted", hermit(dynamic=[(DT_NEEDED, 1)]),
+     ("DT_NEEDED", "link it statically")),
+    ("a relocation of an unknown type", relocated(7), "R_X86_64_JUMP_SLOT"),
+    ("a symbol that is not there", relocated(1 << 32 | 6), "symbol 1"),
+    ("memory too small", hermit(kind=ET_EXEC), "needs 9 MiB of it, the machine has 4 MiB",
+     "--mem", "4"),
+    ("memory at no multiple of 2 MiB", hermit(), "not a multiple of 2 MiB", "--aslr", "0x100000"),
+    ("memory too high for interface 1", hermit(), "at 0xbfe00000 at most", "--aslr", 1 << 32),
+    ("memory too high for interface 3", hermit(interface=3), "at 0x1000000000 at most",
+     "--aslr", "0x1000200000"),
+    ("memory in the hole", hermit(interface=3), "is the devices'", "--aslr", "0xe0000000"),
+    ("memory elsewhere for a fixed image", hermit(kind=ET_EXEC), "linked to fixed addresses",
+     "--aslr", "0x200000"),
+    ("--aslr with another word", hermit(), "'yes' is none of on, off and an address",
+     "--aslr", "yes"),
+    ("a command line that is too long", hermit(), "does not fit into the 16 KiB",
+     "--cmdline", "x" * 16384),
+]
+
+
+def add_images():
+    for name, image, says, *options in IMAGES:
+        def row(bench, image=image, says=says, options=options):
+            bench.refused("--kernel", bench.write("bad", image), *options, says=says)
+
+        ROWS.row(name)(row)
+
+
+add_images()
+
+
+@ROWS.row("truncated anywhere")
 def _(bench):
-    for interface in INTERFACES:
-        ended = run(bench, interface, "show=1", env={"SECRET": "of the caller"})
-        check(ended.status == 0 and b"SECRET" not in ended.out, str(ended))
-        bootargs, = strings(ended, "bootargs")
-        check(bootargs.split(" -- ")[0].strip() == "show=1", str(ended))
-        if interface == 1:
-            check(strings(ended, "arg") == [str(image(bench, 1))], str(ended))
-            check(strings(ended, "env") == [""] * 8, str(ended))
+    image = hermit(interface=2)
+    # What lies behind the notes of the last page is not read.
+    refuse_truncated(bench, image, len(image) - 4096 + 48)
 
 
-@ROWS.row("arguments and environment")
+@ROWS.row("a module")
 def _(bench):
-    for interface in INTERFACES:
-        ended = run(bench, interface, "show=1", "-e", "A=1", "--env=B=x=y", "-e", "OWN", "-e",
-                    "NONE", "-e", "A=2", "--", "-v", "--mem", "last", env={"OWN": "caller's"})
-        check(ended.status == 0, str(ended))
-        bootargs, = strings(ended, "bootargs")
-        check(bootargs.split(" -- ")[1].split() == ["-v", "--mem", "last"], str(ended))
-        for variable in ("A=2", "B=x=y"):
-            check(f"env={variable}" in bootargs, str(ended))
-        check("A=1" not in bootargs and "NONE" not in bootargs, str(ended))
-        if interface == 1:
-            check(strings(ended, "arg")[1:] == ["-v", "--mem", "last"], str(ended))
-            check(strings(ended, "env")[:3] == ["A=2", "B=x=y", "OWN=caller's"], str(ended))
-            check(len(strings(ended, "env")) == 8, str(ended))
+    image = bench.write("image", hermit())
+    bench.refused("--kernel", image, "--module", image, says="a module needs a PVH or Multiboot")
 
 
-@ROWS.row("arguments and environment from the config file")
+@ROWS.row("more devices than there is room for")
 def _(bench):
-    config = bench.folder / "vm.json"
-    config.write_text(json.dumps({"kernel": str(image(bench, 1)), "cmdline": "show=1",
-                                  "arg": ["one", "two words"], "env": ["A=1", "B=2"]}))
-    ended = bench.run("--config", config)
-    check(strings(ended, "arg")[1:] == ["one", "two words"], str(ended))
-    check(strings(ended, "env")[:2] == ["A=1", "B=2"], str(ended))
-    ended = bench.run("--config", config, "-e", "C=3", "--", "other")
-    check(strings(ended, "arg")[1:] == ["other"], str(ended))
-    check(strings(ended, "env")[:2] == ["C=3", ""], str(ended))
-    ended = bench.run("--config", config, "--")
-    check(strings(ended, "arg")[1:] == [], str(ended))
+    image = bench.write("image", hermit())
+    disks = [word for _ in range(7) for word in ("--disk", "scratch=1M")]
+    bench.refused("--kernel", image, *disks, says=("disk6", "6 devices at most"))
 
 
-@ROWS.row("200 environment variables")
+@ROWS.row("--aslr for another kernel")
 def _(bench):
-    words = [f"--env=V{i}={i}" for i in range(200)]
-    for interface in (2, 3):
-        ended = run(bench, interface, "show=1", *words)
-        bootargs, = strings(ended, "bootargs")
-        found = re.findall(r"env=(V\d+=\d+)", bootargs)
-        check(ended.status == 0 and found == [f"V{i}={i}" for i in range(200)], str(ended))
-    ended = run(bench, 1, "show=1", *words[:128])
-    check(strings(ended, "env") == [f"V{i}={i}" for i in range(128)], str(ended))
-    ended = run(bench, 1, "show=1", *words)
-    check(ended.status == 125 and "200 environment variables" in ended.err, str(ended))
+    bench.refused("--aslr", "0x200000", says="only the memory of a Hermit image")
 
 
-@ROWS.row("a kernel that is no Hermit image has no program")
+def base_of(bench, image, *options):
+    """Where --check says that memory begins, bytes."""
+    ended = bench.run("--kernel", image, "--check", *options)
+    found = re.search(rb"^hermit: .*interface (\d), memory begins at 0x([0-9a-f]+)", ended.out, re.M)
+    check(ended.status == 0 and found, str(ended))
+    return int(found.group(2), 16)
+
+
+@ROWS.row("memory begins elsewhere each time")
 def _(bench):
-    for words, says in ((["--", "x"], "'x': arguments"), (["-e", "A=1"], "--env is for"),
-                        (["--map", "/tmp:/x"], "--share"), (["--keep-files", "x"], "--keep-files")):
-        ended = bench.run(*words)
-        check(ended.status == 125 and says in ended.err and not ended.out, str(ended))
-    check(not os.listdir(bench.folder), "it made a folder")
+    for interface, low, high in ((1, 0, 3 * GIB - 2 * MIB), (2, 4 * GIB, 64 * GIB),
+                                 (3, 4 * GIB, 64 * GIB)):
+        image = bench.write(f"image{interface}", hermit(interface=interface))
+        bases = {base_of(bench, image) for _ in range(12)}
+        check(len(bases) > 6, f"interface {interface}: {bases}")
+        check(all(low <= base <= high and base % (2 * MIB) == 0 for base in bases),
+              f"interface {interface}: {bases}")
 
 
-@ROWS.row("files: mapped, kept, and gone")
+@ROWS.row("memory begins where it is said, or always does")
 def _(bench):
-    data, temporary = bench.folder / "data", bench.folder / "tmp"
-    data.mkdir()
-    temporary.mkdir()
-    env = {"TMPDIR": str(temporary)}
-    for interface in INTERFACES:
-        kept = bench.folder / f"kept{interface}"
-        ended = run(bench, interface, "files=1", "--map", f"{data}:/data", env=env)
-        check(ended.status == 0 and b"not ok" not in ended.out, str(ended))
-        check((data / "out").read_text() == "written by a program\n", "the mapped file is wrong")
-        ended = run(bench, interface, "files=1", "--map", f"{data}:/data", "--keep-files", kept,
-                    env=env)
-        check(ended.status == 0, str(ended))
-        check(os.listdir(kept) == ["kept"], f"kept: {os.listdir(kept)}")
-        check(not os.listdir(temporary), f"left: {os.listdir(temporary)}")
-
-
-@ROWS.row("files: a mapping for reading alone")
-def _(bench):
-    (bench.folder / "data").mkdir()
-    ended = run(bench, 3, "files=1", "--map", f"{bench.folder}/data:/data:ro")
-    check(ended.status == 1 and b"not ok 1 - a file in the mapping is made" in ended.out,
-          str(ended))
-    check(b"it is 0xffffffffffffffe2" in ended.out, f"it is not -EROFS: {ended}")
-    check(not os.listdir(bench.folder / "data"), "it was written all the same")
-
-
-@ROWS.row("files: a link that leads out")
-def _(bench):
-    data = bench.folder / "data"
-    data.mkdir()
-    secret = Path(bench.folder, "secret")
-    secret.write_text("of the host")
-    (data / "out").symlink_to("../secret")
-    ended = run(bench, 3, "files=1", "--map", f"{data}:/data")
-    check(ended.status == 1 and b"not ok 1 -" in ended.out, str(ended))
-    check(secret.read_text() == "of the host", "it was written")
-
-
-@ROWS.row("files: mappings that are refused")
-def _(bench):
-    for mapping, says in (("/nonexistent:/x", "no such file or folder"),
-                          ("/dev/null:/x", "neither a file nor a folder"),
-                          (f"{bench.vmm}:/", "cannot be mapped to '/'")):
-        for check_only in ([], ["--check"]):
-            ended = run(bench, 3, "", "--map", mapping, *check_only)
-            check(ended.status == 125 and says in ended.err, str(ended))
-            check(f"cannot map '{mapping.split(':')[0]}'" in ended.err, str(ended))
-
-
-@ROWS.row("files: --check leaves nothing")
-def _(bench):
-    temporary = bench.folder / "tmp"
-    temporary.mkdir()
-    env = {"TMPDIR": str(temporary)}
-    for words in ([], ["--keep-files", bench.folder / "kept"]):
-        ended = run(bench, 3, "files=1", "--check", *words, env=env)
-        check(ended.status == 0 and not os.listdir(temporary), str(ended))
-        check(os.listdir(bench.folder) == ["tmp"], f"it made {os.listdir(bench.folder)}")
-    (temporary / "x").touch()
-    ended = run(bench, 3, "files=1", "--check", "--keep-files", temporary, env=env)
-    check(ended.status == 125 and "is not empty" in ended.err, str(ended))
-
-
-@ROWS.row("--stats and the exit record count hypercalls")
-def _(bench):
-    (bench.folder / "data").mkdir()
-    ended = run(bench, 3, "files=1", "--map", f"{bench.folder}/data:/data", "--stats",
-                "--exit-record", bench.folder / "record")
-    check(ended.status == 0, str(ended))
-    for line in (r"loaded +\d+ +\d+", r"started +\d+ +\d+", r"io +\d+", r"open +7", r"unlink +1",
-                 r"write +2"):
-        check(re.search(rf"^{line}$", ended.err, re.MULTILINE), f"no '{line}': {ended.err}")
-    record = json.loads((bench.folder / "record").read_text())
-    check(record["hypercalls"]["open"] == 7, str(record))
-    check("read" in record["hypercalls"] and "mkdir" not in record["hypercalls"], str(record))
+    image = bench.write("image", hermit(interface=3))
+    check(base_of(bench, image, "--aslr", "off") == 4 * GIB, "--aslr off")
+    check(base_of(bench, image, "--aslr", "0xfc0000000") == 63 * GIB, "--aslr ADDRESS")
+    fixed = bench.write("fixed", hermit(kind=ET_EXEC))
+    check(base_of(bench, fixed) == 0, "fixed addresses")

@@ -90,7 +90,8 @@ struct header_row {
 };
 
 static const struct header_row header[] = {
-    {"vendor and device", 0x00, UINT32_MAX, 0x10441af4}, /* the probe device says that it is an rng */
+    {"vendor and device", 0x00, UINT32_MAX,
+     0x10441af4}, /* the probe device says that it is an rng */
     {"one function", 0x0e, 0xff, 0},
     {"BAR 0, its low half", 0x10, UINT32_MAX, 0xfe00000c},
     {"BAR 0, its high half", 0x14, UINT32_MAX, 0},

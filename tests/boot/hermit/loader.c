@@ -16,7 +16,7 @@ void loader_main(const uint8_t *params);
 
 static uint32_t field32(const uint8_t *params, unsigned at)
 {
-    return *(const uint32_t *)(params + at);
+    return *(const uint32_t *)(uintptr_t)(params + at);
 }
 
 /* The last number behind this name in the command line. */
@@ -51,12 +51,12 @@ static void check_initrd(const uint8_t *params, uint64_t expected)
 
 void loader_main(const uint8_t *params)
 {
-    const struct e820_entry *map = (const struct e820_entry *)(params + 0x2d0);
+    const struct e820_entry *map = (const void *)(params + 0x2d0);
     const char *cmdline = (const char *)(uint64_t)field32(params, 0x228);
     uint64_t total = 0;
     bool ram = true;
 
-    report_equal(*(const uint16_t *)(params + 0x1fe), 0xaa55, "0x1fe: the boot flag");
+    report_equal((field32(params, 0x1fc) >> 16), 0xaa55, "0x1fe: the boot flag");
     report_equal(field32(params, 0x202), 0x53726448, "0x202: HdrS");
     report(field32(params, 0x238) >= 255, "0x238: the command line's limit");
     check_initrd(params, number(cmdline, "size="));

@@ -47,7 +47,7 @@ static void check_tls(const struct boot_info *info)
     static uint8_t area[4096] __attribute__((aligned(64)));
     uint64_t align = info->tls_alignment;
     uint64_t size = (info->tls_memory_size + align - 1) & ~(align - 1);
-    uint64_t *thread = (uint64_t *)(area + 2048);
+    uint64_t *thread = (uint64_t *)(uintptr_t)(area + 2048);
     uint8_t *block = (uint8_t *)thread - size;
 
     report_equal(align, 64, "the alignment of thread-local storage");

@@ -32,22 +32,22 @@ struct device {
 
 static uint32_t read32(volatile uint8_t *at)
 {
-    return *(volatile uint32_t *)at;
+    return *(volatile uint32_t *)(uintptr_t)at;
 }
 
 static void write32(volatile uint8_t *at, uint32_t value)
 {
-    *(volatile uint32_t *)at = value;
+    *(volatile uint32_t *)(uintptr_t)at = value;
 }
 
 static uint16_t read16(volatile uint8_t *at)
 {
-    return *(volatile uint16_t *)at;
+    return *(volatile uint16_t *)(uintptr_t)at;
 }
 
 static void write16(volatile uint8_t *at, uint16_t value)
 {
-    *(volatile uint16_t *)at = value;
+    *(volatile uint16_t *)(uintptr_t)at = value;
 }
 
 static void write64(volatile uint8_t *at, uint64_t value)
@@ -345,7 +345,7 @@ static void check_rng_mmio(unsigned number)
     give(&device, 0, 64, true);
     report(await_used(0), "random bytes come");
     for (unsigned i = 0; i < 8; i++)
-        any |= ((const uint64_t *)buffers[0])[i];
+        any |= ((const uint64_t *)(uintptr_t)buffers[0])[i];
     report(any != 0, "they are random");
     report(interrupted(), "there was an interrupt");
     report_equal(read32((volatile uint8_t *)(MMIO + (number + 1) * 0x200)), 0xffffffff,

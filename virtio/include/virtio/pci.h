@@ -23,15 +23,16 @@
 #define VIRTIO_PCI_NO_VECTOR   0xffff
 
 /* The parts of the BAR, a page each, so that none shares a page with the doorbells. */
-#define VIRTIO_PCI_COMMON     0x0000
-#define VIRTIO_PCI_ISR        0x1000
-#define VIRTIO_PCI_DEVICE     0x2000
-#define VIRTIO_PCI_NOTIFY     0x3000 /* four bytes a queue */
-#define VIRTIO_PCI_MSIX       0x4000
-#define VIRTIO_PCI_PBA        0x5000
-#define VIRTIO_PCI_PART       0x1000
-#define VIRTIO_PCI_PARTS_SIZE 0x8000 /* of them all; the BAR is as large, or as the board has it \
-                                      */
+#define VIRTIO_PCI_COMMON 0x0000
+#define VIRTIO_PCI_ISR    0x1000
+#define VIRTIO_PCI_DEVICE 0x2000
+#define VIRTIO_PCI_NOTIFY 0x3000 /* four bytes a queue */
+#define VIRTIO_PCI_MSIX   0x4000
+#define VIRTIO_PCI_PBA    0x5000
+#define VIRTIO_PCI_PART   0x1000
+#define VIRTIO_PCI_PARTS_SIZE                                          \
+    0x8000 /* of them all; the BAR is as large, or as the board has it \
+            */
 
 /* An entry of the MSI-X table (PCI 3.0, section 6.8.2). */
 struct virtio_pci_vector {
