@@ -55,11 +55,18 @@ struct devices {
     unsigned count;
 };
 
+static bool has_devices(const struct device_config *config)
+{
+    return config->disk_count || config->net_count || config->share_count || config->vsock.cid ||
+           config->rng || config->balloon.wanted;
+}
+
 enum config_transport devices_transport(const struct config *config, bool hermit)
 {
     if (config->devices.transport != TRANSPORT_DEFAULT)
         return config->devices.transport;
-    return hermit ? TRANSPORT_PCI : TRANSPORT_MMIO;
+    /* Without a device there is no bus: it would cost a start some ioctls. */
+    return hermit && has_devices(&config->devices) ? TRANSPORT_PCI : TRANSPORT_MMIO;
 }
 
 static struct virtio_env device_env(const struct devices *devices)

@@ -30,7 +30,7 @@ const struct hermit_calls *hermit_machine_calls(const struct hermit_machine *her
 /* What each vCPU is given; NULL where `hermit` is. */
 struct hypercall_sink *hermit_hypercalls(struct hermit_machine *hermit);
 
-/* What the kernel is told of the machine, which is complete. Borrows from it. */
+/* What a Hermit kernel is told of the machine, which is complete. Borrows from it. */
 struct hermit_handover hermit_describe(const struct machine *machine);
 
 #endif

@@ -396,14 +396,16 @@ static int write_firmware(struct machine *machine, struct boot_request *request,
 
 int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
 {
-    struct hermit_handover handover = hermit_describe(machine);
+    struct hermit_handover handover;
     struct boot_result boot;
     int r = 0;
 
-    if (hermit_is_wanted(machine))
+    if (hermit_is_wanted(machine)) {
+        handover = hermit_describe(machine);
         request->hermit = &handover;
-    else
+    } else {
         r = write_firmware(machine, request, err);
+    }
     if (r == 0)
         r = image_load(request, machine->mem, &boot, err);
     request->hermit = NULL;

@@ -23,14 +23,12 @@
 #define LAYOUT_HIMEM_BASE   UINT64_C(0x100000)
 
 /*
- * Where a PC's firmware would have left an MP table: the last KiB of conventional memory, by its
- * page, and the last 64 KiB of ROM (MultiProcessor Specification 1.4, section 4). Kernels look
+ * Where a PC's firmware would have left an MP table: from the last KiB of conventional memory, by
+ * its page, to the last 64 KiB of ROM (MultiProcessor Specification 1.4, section 4). Kernels look
  * there word by word, so it must not be nothing, which would cost an exit a word.
  */
-#define LAYOUT_MP_LOW_BASE UINT64_C(0x9f000)
-#define LAYOUT_MP_LOW_SIZE UINT64_C(0x1000)
-#define LAYOUT_MP_ROM_BASE UINT64_C(0xf0000)
-#define LAYOUT_MP_ROM_SIZE UINT64_C(0x10000)
+#define LAYOUT_MP_SEARCH_BASE UINT64_C(0x9f000)
+#define LAYOUT_MP_SEARCH_END  UINT64_C(0x100000)
 
 /* In the hole, 3 to 4 GiB. */
 #define LAYOUT_DEVICE_BASE \
