@@ -52,6 +52,10 @@ static int read_rdi(const struct hypercall_cpu *cpu, uint64_t *ret_rdi)
     const struct vcpu *vcpu = container_of(cpu, const struct vcpu, hypercall_cpu);
     struct kvm_regs regs;
 
+    if (vcpu->run->kvm_valid_regs & KVM_SYNC_X86_REGS) {
+        *ret_rdi = vcpu->run->s.regs.regs.rdi;
+        return 0;
+    }
     if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0)
         return -errno;
     *ret_rdi = regs.rdi;
@@ -83,6 +87,7 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned id, struct cpuid *cpu
         .id = id,
         .run_size = vm->kvm->run_size,
         .hypercall_cpu.ops = &hypercall_cpu_ops,
+        .can_sync_regs = vm->kvm->has_sync_regs,
     };
     vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
     if (vcpu->fd < 0)
@@ -303,6 +308,8 @@ int vcpu_start(struct vcpu *vcpu)
     pthread_attr_t attr;
     int r;
 
+    if (vcpu->hypercalls && vcpu->hypercalls->wants_rdi && vcpu->can_sync_regs)
+        vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, VCPU_STACK_SIZE);
     r = pthread_create(&vcpu->thread, &attr, vcpu_thread, vcpu);

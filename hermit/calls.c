@@ -185,8 +185,9 @@ int hermit_calls_create(const struct hermit_options *options, struct hermit_call
     calls = calloc(1, sizeof(*calls));
     if (!calls)
         return error_set(err, -ENOMEM, "out of memory");
-    calls->sink.out = on_out;
     calls->interface = interface_of(options->interface);
+    calls->sink.out = on_out;
+    calls->sink.wants_rdi = calls->interface->argument_in_rdi;
     calls->mem = options->mem;
     calls->files = options->files;
     calls->console = options->console;

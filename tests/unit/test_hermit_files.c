@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -408,7 +407,6 @@ static void limit_not_of_mapped(struct fixture *f)
 
 struct racer {
     struct fixture *f;
-    atomic_bool *stop;
     unsigned number;
 };
 
@@ -417,6 +415,7 @@ static void *race(void *arg)
 {
     struct racer *racer = arg;
     struct fixture *f = racer->f;
+    uint64_t data = DATA_GPA + racer->number * 64 * KIB;
     char own[16];
 
     snprintf(own, sizeof(own), "/own%u", racer->number);
@@ -425,9 +424,12 @@ static void *race(void *arg)
         int fd = open_flags(f, path, O_RDWR | O_CREAT | (i % 5 ? 0 : O_TRUNC));
 
         if (fd >= 0) {
-            write_some(f, fd, 100 * (i % 40));
+            struct buffer buffer = {.mem = f->mem, .address = data, .len = 100 * (i % 40)};
+
+            files_write(f->files, fd, &buffer);
             files_lseek(f->files, fd, 0, SEEK_SET);
-            read_some(f, fd, 1000);
+            buffer.write = true;
+            files_read(f->files, fd, &buffer);
         }
         if (i % 2)
             files_unlink(f->files, path);

@@ -37,6 +37,7 @@ struct hypercall_out {
 };
 
 struct hypercall_sink {
+    bool wants_rdi; /* most calls read it: have each exit bring it along, where KVM can */
     /* Returns whether the port is a call's; else the bus gets the data. On vCPU threads, several
      * at once. */
     bool (*out)(struct hypercall_sink *sink, const struct hypercall_cpu *cpu,

@@ -45,7 +45,8 @@ struct vcpu {
     struct bus *ports, *mmio;           /* borrowed */
     struct hypercall_sink *hypercalls;  /* borrowed; NULL: every port is the bus's */
     struct hypercall_cpu hypercall_cpu; /* what a hypercall sees of this CPU */
-    struct vcpu_observer *observer;     /* borrowed */
+    bool can_sync_regs;
+    struct vcpu_observer *observer; /* borrowed */
     pthread_t thread;
     bool started;
     const bool *ending;     /* borrowed, atomic: set once all vCPUs are to leave the guest */
