@@ -318,7 +318,7 @@ static int hermit_load(struct boot_job *job)
 
     if (job->request->module_count > 0)
         return error_set(job->err, -EINVAL,
-                         "a module needs a PVH or Multiboot kernel; this one is %s",
+                         "a module needs a PVH or Multiboot kernel; this one is a %s",
                          boot_protocol_name(BOOT_HERMIT));
     boot_layout_init_flat(&job->layout, job->mem);
     r = read_notes(job->probe, &kernel.notes, job->err);

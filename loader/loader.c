@@ -98,7 +98,7 @@ const char *boot_protocol_name(enum boot_protocol protocol)
     case BOOT_MULTIBOOT:
         return "Multiboot";
     case BOOT_HERMIT:
-        return "Hermit";
+        return "Hermit image";
     }
     return "unknown";
 }

@@ -417,6 +417,9 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     if (r == 0) {
         log_info(machine->log, "booting a %s, entry 0x%" PRIx64, boot_protocol_name(boot.protocol),
                  boot.entry.rip);
+        if (boot.hermit_interface)
+            log_info(machine->log, "hypercall interface %u, memory begins at 0x%" PRIx64,
+                     boot.hermit_interface, machine->plan->ram_base);
         stages_reach(machine->stages, STAGE_LOADED);
     }
     return r;

@@ -542,7 +542,7 @@ static void test_no_modules(void **state)
     (void)state;
     test_hermit(&image);
     assert_int_equal(test_load(&image, &request, mem, &result, &err), -EINVAL);
-    assert_non_null(strstr(err.text, "this one is Hermit"));
+    assert_non_null(strstr(err.text, "this one is a Hermit image"));
     guest_memory_destroy(mem);
 }
 
