@@ -169,7 +169,6 @@ static struct hermit_files *new_files(size_t mapping_count)
         files->mounts[i].fd = -1;
     files->mount_count = 1;
     files->temporary_fd = -1;
-    files->open_max = descriptors_for_guest();
     pthread_mutex_init(&files->table_lock, NULL);
     pthread_mutex_init(&files->quota_lock, NULL);
     return files;
@@ -186,7 +185,7 @@ int hermit_files_create(const struct hermit_files_options *options, struct hermi
     if (options->mapping_count > HERMIT_MAX_MAPPINGS)
         return error_set(err, -E2BIG, "at most %d mappings are taken", HERMIT_MAX_MAPPINGS);
     files = new_files(options->mapping_count);
-    if (!files)
+    if (!files || table_init(files, descriptors_for_guest()) < 0)
         return error_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; r == 0 && i < options->mapping_count; i++)
         r = add_mapping(files, &options->mappings[i], err);
@@ -204,7 +203,7 @@ void hermit_files_destroy(struct hermit_files *files)
 {
     if (!files)
         return;
-    table_clear(files);
+    table_deinit(files);
     private_destroy(files);
     for (size_t i = 0; i < files->mount_count; i++) {
         close_fd(files->mounts[i].fd);

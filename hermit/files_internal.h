@@ -18,6 +18,7 @@
 #include "hermit/files.h"
 
 #define FILES_MAX_OPEN   1024
+#define FILES_CLOSING    64   /* closed while calls on other CPUs still use them */
 #define FILES_FIRST      3    /* the guest's first descriptor: those below are the console */
 #define FILES_NAME_BYTES 4096 /* what a name costs of the size limit */
 
@@ -63,6 +64,10 @@ struct hermit_files {
     struct open_file *slots[FILES_MAX_OPEN];
     unsigned open_max;
     struct open_file *newest; /* all that are in use, those that were closed meanwhile too */
+    /* Where they live, so that no vCPU thread allocates memory: the first pool_used were used, and
+     * those that are free again hang on `older`. */
+    struct open_file *pool, *free;
+    unsigned pool_used;
 
     pthread_mutex_t quota_lock;
     uint64_t size_limit, size_used; /* limit 0: none */
@@ -106,8 +111,15 @@ void quota_credit(struct hermit_files *files, uint64_t bytes);
 
 /* ---- files_table.c ---- */
 
-/* Keep it as the guest's. Returns its descriptor, or -EMFILE (it is still the caller's then). */
-int table_add(struct hermit_files *files, struct open_file *file);
+int table_init(struct hermit_files *files, unsigned open_max);
+void table_deinit(struct hermit_files *files);
+
+/**
+ * Keep an open file as the guest's.
+ * @file  copied; without its lock, and what is under table_lock
+ * Returns its descriptor, or -EMFILE (its fd is still the caller's then).
+ */
+int table_add(struct hermit_files *files, const struct open_file *file);
 
 /* Take a descriptor in use, or give it back; NULL: there is none. */
 struct open_file *table_get(struct hermit_files *files, int32_t fd);

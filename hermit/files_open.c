@@ -1,7 +1,6 @@
 /* Opening and closing. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "files_internal.h"
@@ -165,41 +164,27 @@ static int open_mapped_file(struct hermit_files *files, const struct place *plac
     return mount->fd;
 }
 
-static void close_unless_shared(const struct place *place, int fd)
-{
-    if (place->mount->is_folder)
-        close_fd(fd);
-}
-
 /* Keep what was opened. Returns the guest's descriptor; or a negative errno, the fd being closed.
  */
 static int keep_open(struct hermit_files *files, const struct place *place, int fd, uint32_t flags,
                      const struct stat *st)
 {
-    struct open_file *file = malloc(sizeof(*file));
-    int r = -ENOMEM;
+    const struct open_file file = {
+        .fd = fd,
+        .owns_fd = place->mount->is_folder,
+        .is_folder = S_ISDIR(st->st_mode),
+        .readable = is_readable(flags),
+        .writable = is_writable(flags),
+        .append = flags & O_APPEND,
+        .is_private = place->mount->is_private,
+        .is_top = !*place->rest,
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+    };
+    int r = table_add(files, &file);
 
-    if (file) {
-        *file = (struct open_file){
-            .fd = fd,
-            .owns_fd = place->mount->is_folder,
-            .is_folder = S_ISDIR(st->st_mode),
-            .readable = is_readable(flags),
-            .writable = is_writable(flags),
-            .append = flags & O_APPEND,
-            .is_private = place->mount->is_private,
-            .is_top = !*place->rest,
-            .dev = st->st_dev,
-            .ino = st->st_ino,
-        };
-        pthread_mutex_init(&file->lock, NULL);
-        r = table_add(files, file);
-        if (r >= 0)
-            return r;
-        pthread_mutex_destroy(&file->lock);
-        free(file);
-    }
-    close_unless_shared(place, fd);
+    if (r < 0 && file.owns_fd)
+        close_fd(fd);
     return r;
 }
 

@@ -5,21 +5,59 @@
 #include "base/cleanup.h"
 #include "files_internal.h"
 
-int table_add(struct hermit_files *files, struct open_file *file)
+int table_init(struct hermit_files *files, unsigned open_max)
+{
+    files->open_max = open_max;
+    files->pool = calloc(open_max + FILES_CLOSING, sizeof(*files->pool));
+    return files->pool ? 0 : -ENOMEM;
+}
+
+void table_deinit(struct hermit_files *files)
+{
+    table_clear(files);
+    free(files->pool);
+}
+
+/* One from the pool, or NULL. table_lock held. */
+static struct open_file *take_free(struct hermit_files *files)
+{
+    struct open_file *file = files->free;
+
+    if (file)
+        files->free = file->older;
+    else if (files->pool_used < files->open_max + FILES_CLOSING)
+        file = &files->pool[files->pool_used++];
+    return file;
+}
+
+/* Put a copy into the free slot i. Returns its descriptor or -EMFILE. table_lock held. */
+static int fill_slot(struct hermit_files *files, unsigned i, const struct open_file *file)
+{
+    struct open_file *own = take_free(files);
+
+    if (!own)
+        return -EMFILE;
+    *own = *file;
+    pthread_mutex_init(&own->lock, NULL);
+    own->users = 1;
+    own->newer = NULL;
+    own->older = files->newest;
+    if (own->older)
+        own->older->newer = own;
+    files->newest = files->slots[i] = own;
+    return (int)i + FILES_FIRST;
+}
+
+int table_add(struct hermit_files *files, const struct open_file *file)
 {
     int fd = -EMFILE;
+    unsigned i = 0;
 
     pthread_mutex_lock(&files->table_lock);
-    for (unsigned i = 0; fd < 0 && i < files->open_max; i++) {
-        if (!files->slots[i]) {
-            file->users = 1;
-            file->older = files->newest;
-            if (file->older)
-                file->older->newer = file;
-            files->newest = files->slots[i] = file;
-            fd = (int)i + FILES_FIRST;
-        }
-    }
+    while (i < files->open_max && files->slots[i])
+        i++;
+    if (i < files->open_max)
+        fd = fill_slot(files, i, file);
     pthread_mutex_unlock(&files->table_lock);
     return fd;
 }
@@ -95,7 +133,10 @@ static void free_file(struct hermit_files *files, struct open_file *file)
     if (file->owns_fd)
         close_fd(file->fd);
     pthread_mutex_destroy(&file->lock);
-    free(file);
+    pthread_mutex_lock(&files->table_lock);
+    file->older = files->free;
+    files->free = file;
+    pthread_mutex_unlock(&files->table_lock);
 }
 
 void table_put(struct hermit_files *files, struct open_file *file)
