@@ -10,7 +10,7 @@ from harness import Rows, Skipped, check
 
 ROWS = Rows()
 OPTIONS = ["kernel", "cmdline", "initrd", "module", "mem", "cpus", "hugepages", "prefault",
-           "debug-exit", "console", "log", "log-level", "exit-record", "config", "check", "help",
+           "debug-exit", "arg", "env", "map", "keep-files", "stats", "console", "log", "log-level", "exit-record", "config", "check", "help",
            "version"]
 
 
