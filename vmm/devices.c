@@ -336,7 +336,7 @@ static int start_pci(struct devices *devices, struct error *err)
         return error_set_errno(err, r, "cannot make a PCI host");
     devices->pci_ready = true;
     r = bus_add(devices->host.ports, &devices->pci_host.port_range);
-    if (r == 0)
+    if (r == 0 && !devices->host.hermit) /* nobody would tell a Hermit image of it */
         r = bus_add(mmio, &devices->pci_host.ecam_range);
     if (r == 0)
         r = bus_add(mmio, &devices->pci_host.window_range);

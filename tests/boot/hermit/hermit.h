@@ -44,8 +44,9 @@ struct entry_registers {
  * hermit_end(), or returns and halts this CPU. */
 void hermit_main(const struct boot_info *info, uint64_t cpu);
 
-/* Of CPU 0. */
+/* Of CPU 0; and of the others, by their number, the stack pointer. */
 extern struct entry_registers hermit_entry_registers;
+extern uint64_t hermit_entry_rsp[];
 
 /* ---- The machine. ---- */
 

@@ -5,7 +5,7 @@
 
     .text
     .globl start
-    .hidden start, hermit_main, hermit_entry_registers
+    .hidden start, hermit_main, hermit_entry_registers, hermit_entry_rsp
 start:
     test %rsi, %rsi
     jnz 2f
@@ -36,6 +36,8 @@ halt:
     jmp halt
 2:  cmp $CPU_MAX, %rsi
     jae halt
+    lea hermit_entry_rsp(%rip), %rax
+    mov %rsp, (%rax, %rsi, 8)
     mov %rsi, %rax
     imul $CPU_STACK_SIZE, %rax
     lea cpu_stacks(%rip), %rcx
@@ -43,7 +45,10 @@ halt:
     jmp 1b
 
     .bss
+    .globl hermit_entry_rsp
     .balign 16
+hermit_entry_rsp:
+    .skip 8 * CPU_MAX
 cpu_stacks: /* of CPU n: the part that ends at n times the size; there is none of CPU 0 */
     .skip CPU_STACK_SIZE * CPU_MAX
 
