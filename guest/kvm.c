@@ -83,6 +83,9 @@ int kvm_open(struct kvm *kvm, struct error *err)
     kvm->max_vcpus = r > 0 ? (unsigned)r : 4;
     kvm->has_tsc_deadline = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
     kvm->has_x2apic_api = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_X2APIC_API) > 0;
+    /* Its answer is which sets of registers; negative where it fails. */
+    r = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
+    kvm->has_sync_regs = r > 0 && (r & KVM_SYNC_X86_REGS);
     return 0;
 }
 

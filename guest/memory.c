@@ -85,17 +85,47 @@ static int check_size(const struct guest_memory_options *options, struct error *
     return 0;
 }
 
-static void place_regions(struct guest_memory *mem)
+/* Where the hole begins. */
+static uint64_t hole_start(const struct guest_memory_options *options)
 {
-    uint64_t low = min_u64(mem->size, LAYOUT_LOW_RAM_END);
+    return options->hole ? options->hole : LAYOUT_LOW_RAM_END;
+}
 
-    mem->regions[0] = (struct guest_region){.gpa = 0, .size = low, .host = mem->mapping};
+static int check_place(const struct guest_memory_options *options, struct error *err)
+{
+    uint64_t base = options->base, hole = hole_start(options), end;
+
+    if (hole > LAYOUT_HIGH_RAM_BASE || hole % PAGE_SIZE_2M)
+        return error_set(err, -EINVAL, "the devices' hole cannot begin at 0x%" PRIx64, hole);
+    if (base % PAGE_SIZE_2M)
+        return error_set(err, -EINVAL,
+                         "memory cannot begin at 0x%" PRIx64 ", which is not a "
+                         "multiple of 2 MiB",
+                         base);
+    if (base >= hole && base < LAYOUT_HIGH_RAM_BASE)
+        return error_set(err, -EINVAL,
+                         "memory cannot begin at 0x%" PRIx64 ": 0x%" PRIx64
+                         " to 4 GiB is the devices'",
+                         base, hole);
+    /* What the hole displaces comes on top, so that no end can wrap. */
+    if (__builtin_add_overflow(base, options->size, &end) || end > UINT64_MAX - 4 * GIB)
+        return error_set(err, -EINVAL, "memory cannot begin at 0x%" PRIx64 ": it would not end",
+                         base);
+    return 0;
+}
+
+static void place_regions(struct guest_memory *mem, const struct guest_memory_options *options)
+{
+    uint64_t base = options->base, hole = hole_start(options);
+    uint64_t first = base < hole ? min_u64(mem->size, hole - base) : mem->size;
+
+    mem->regions[0] = (struct guest_region){.gpa = base, .size = first, .host = mem->mapping};
     mem->region_count = 1;
-    if (mem->size > low) {
+    if (mem->size > first) {
         mem->regions[1] = (struct guest_region){
             .gpa = LAYOUT_HIGH_RAM_BASE,
-            .size = mem->size - low,
-            .host = mem->mapping + low,
+            .size = mem->size - first,
+            .host = mem->mapping + first,
         };
         mem->region_count = 2;
     }
@@ -164,6 +194,8 @@ int guest_memory_create(const struct guest_memory_options *options, struct guest
     _cleanup_(guest_memory_destroy_cleanup) struct guest_memory *mem = NULL;
     int r = check_size(options, err);
 
+    if (r == 0)
+        r = check_place(options, err);
     if (r < 0)
         return r;
     mem = calloc(1, sizeof(*mem));
@@ -175,7 +207,7 @@ int guest_memory_create(const struct guest_memory_options *options, struct guest
     r = map_memory(mem, options, err);
     if (r < 0)
         return r;
-    place_regions(mem);
+    place_regions(mem, options);
     *ret_mem = take_ptr(mem);
     return 0;
 }
@@ -317,6 +349,12 @@ size_t guest_memory_map(const struct guest_memory *mem, struct memory_map_entry 
     const struct guest_region *low = &mem->regions[0];
     size_t count = 0;
 
+    if (low->gpa > 0) {
+        for (size_t i = 0; i < mem->region_count; i++)
+            map_add(ret_entries, &count, mem->regions[i].gpa,
+                    mem->regions[i].gpa + mem->regions[i].size, MEMORY_MAP_RAM);
+        return count;
+    }
     map_add(ret_entries, &count, 0, min_u64(low->size, LAYOUT_LOW_RAM_TOP), MEMORY_MAP_RAM);
     map_add(ret_entries, &count, LAYOUT_LOW_RAM_TOP, LAYOUT_HIMEM_BASE, MEMORY_MAP_RESERVED);
     map_add(ret_entries, &count, LAYOUT_HIMEM_BASE, low->size, MEMORY_MAP_RAM);

@@ -37,6 +37,19 @@ static const struct pci_id bridge_id = {
     .class_code = 0x060000,
 };
 
+const struct pci_board pci_board_pc = {
+    .bridge = true,
+    .window = LAYOUT_PCI_WINDOW,
+    .window_size = LAYOUT_PCI_WINDOW_SIZE,
+};
+
+const struct pci_board pci_board_hermit = {
+    .plain = true,
+    .window = LAYOUT_HERMIT_BARS,
+    .window_size = LAYOUT_HERMIT_BARS_SIZE,
+    .bar_size = 2 * MIB,
+};
+
 /* What a PC's firmware gives to PCI, and nothing else here has. */
 static const uint8_t isa_irqs[] = {11, 10, 5};
 
@@ -91,22 +104,22 @@ int pci_function_add_capability(struct pci_function *function, uint8_t id, unsig
 
 /* Where the BAR answers, by what the configuration says. A BAR that is not all in the window (as
  * while its size is asked for) answers nowhere, so it can lie on nothing else. */
-static uint64_t decoded_base(const struct pci_function *function)
+static uint64_t decoded_base(const struct pci_host *host, const struct pci_function *function)
 {
     uint64_t base =
         load_le64(function->config + PCI_BASE_ADDRESS_0) & ~(uint64_t)BAR_ATTRIBUTE_BITS;
 
     if (function->bar_size == 0 || !(function->config[PCI_COMMAND] & PCI_COMMAND_MEMORY))
         return PCI_BAR_UNMAPPED;
-    return range_inside(base - LAYOUT_PCI_WINDOW, function->bar_size, LAYOUT_PCI_WINDOW_SIZE)
+    return range_inside(base - host->board->window, function->bar_size, host->board->window_size)
                ? base
                : PCI_BAR_UNMAPPED;
 }
 
 /* With the host's lock held, or before the guest runs. */
-static void follow_bar(struct pci_function *function)
+static void follow_bar(const struct pci_host *host, struct pci_function *function)
 {
-    uint64_t base = decoded_base(function);
+    uint64_t base = decoded_base(host, function);
 
     if (base == function->bar_base)
         return;
@@ -124,7 +137,7 @@ int pci_host_add(struct pci_host *host, struct pci_function *function, unsigned 
         return -EINVAL;
     if (host->functions[device])
         return -EEXIST;
-    if (size && !range_inside(base - LAYOUT_PCI_WINDOW, size, LAYOUT_PCI_WINDOW_SIZE))
+    if (size && !range_inside(base - host->board->window, size, host->board->window_size))
         return -ENOSPC;
     function->device = device;
     if (function->interrupts)
@@ -136,7 +149,7 @@ int pci_host_add(struct pci_host *host, struct pci_function *function, unsigned 
         function->config[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
     }
     host->functions[device] = function;
-    follow_bar(function);
+    follow_bar(host, function);
     return 0;
 }
 
@@ -186,7 +199,7 @@ static void config_write(struct pci_host *host, struct pci_function *function, u
 
         *byte = (uint8_t)((*byte & ~mask) | (bytes[i] & mask));
     }
-    follow_bar(function);
+    follow_bar(host, function);
     if (function->ops && function->ops->config_written)
         function->ops->config_written(function, offset, part);
     pthread_mutex_unlock(&host->lock);
@@ -356,23 +369,26 @@ void pci_host_set_intx(struct pci_host *host, const struct pci_function *functio
     pthread_mutex_unlock(&host->intx_lock);
 }
 
-int pci_host_init(struct pci_host *host, struct bus_range *reset, struct vm *vm)
+int pci_host_init(struct pci_host *host, const struct pci_board *board, struct bus_range *reset,
+                  struct vm *vm)
 {
     uint16_t level_triggered = 0;
-    int r;
+    int r = 0;
 
     *host = (struct pci_host){
         .port_range = {PORT_PCI, PCI_PORT_COUNT, &port_ops, "PCI configuration"},
         .ecam_range = {LAYOUT_PCI_ECAM, LAYOUT_PCI_ECAM_SIZE, &ecam_ops, "PCI ECAM"},
-        .window_range = {LAYOUT_PCI_WINDOW, LAYOUT_PCI_WINDOW_SIZE, &window_ops, "PCI window"},
+        .window_range = {board->window, board->window_size, &window_ops, "PCI window"},
+        .board = board,
         .reset = reset,
         .vm = vm,
-        .next_bar = LAYOUT_PCI_WINDOW,
+        .next_bar = board->window,
     };
     pthread_mutex_init(&host->lock, NULL);
     pthread_mutex_init(&host->intx_lock, NULL);
     pci_function_init(&host->bridge, &bridge_id);
-    r = pci_host_add(host, &host->bridge, 0);
+    if (board->bridge)
+        r = pci_host_add(host, &host->bridge, 0);
     for (size_t i = 0; i < ARRAY_SIZE(isa_irqs); i++)
         level_triggered |= (uint16_t)(1U << isa_irqs[i]);
     if (r == 0 && vm)

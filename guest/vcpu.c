@@ -45,12 +45,50 @@ const char *vcpu_exit_name(unsigned reason)
     return reason < ARRAY_SIZE(exit_names) ? exit_names[reason] : NULL;
 }
 
+/* ---- What a hypercall may ask of its CPU, on the CPU's thread. ---- */
+
+static int read_rdi(const struct hypercall_cpu *cpu, uint64_t *ret_rdi)
+{
+    const struct vcpu *vcpu = container_of(cpu, const struct vcpu, hypercall_cpu);
+    struct kvm_regs regs;
+
+    if (vcpu->run->kvm_valid_regs & KVM_SYNC_X86_REGS) {
+        *ret_rdi = vcpu->run->s.regs.regs.rdi;
+        return 0;
+    }
+    if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0)
+        return -errno;
+    *ret_rdi = regs.rdi;
+    return 0;
+}
+
+static int read_paging(const struct hypercall_cpu *cpu, struct cpu_paging *ret_paging)
+{
+    const struct vcpu *vcpu = container_of(cpu, const struct vcpu, hypercall_cpu);
+    struct kvm_sregs sregs;
+
+    if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
+        return -errno;
+    *ret_paging = (struct cpu_paging){sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer};
+    return 0;
+}
+
+static const struct hypercall_cpu_ops hypercall_cpu_ops = {
+    .read_rdi = read_rdi,
+    .read_paging = read_paging,
+};
+
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned id, struct cpuid *cpuid,
                 struct error *err)
 {
     int r;
 
-    *vcpu = (struct vcpu){.id = id, .run_size = vm->kvm->run_size};
+    *vcpu = (struct vcpu){
+        .id = id,
+        .run_size = vm->kvm->run_size,
+        .hypercall_cpu.ops = &hypercall_cpu_ops,
+        .can_sync_regs = vm->kvm->has_sync_regs,
+    };
     vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
     if (vcpu->fd < 0)
         return error_set_errno(err, -errno, "KVM cannot create CPU %u", id);
@@ -145,6 +183,12 @@ static void dispatch_io(struct vcpu *vcpu)
     uint8_t *data = (uint8_t *)run + run->io.data_offset;
     const unsigned size = run->io.size;
 
+    if (vcpu->hypercalls && run->io.direction == KVM_EXIT_IO_OUT) {
+        const struct hypercall_out out = {run->io.port, size, run->io.count, data};
+
+        if (vcpu->hypercalls->out(vcpu->hypercalls, &vcpu->hypercall_cpu, &out))
+            return;
+    }
     for (uint32_t i = 0; i < run->io.count; i++, data += size) {
         if (run->io.direction == KVM_EXIT_IO_IN)
             bus_read(vcpu->ports, run->io.port, data, size);
@@ -278,6 +322,8 @@ int vcpu_start(struct vcpu *vcpu)
     pthread_attr_t attr;
     int r;
 
+    if (vcpu->hypercalls && vcpu->hypercalls->wants_rdi && vcpu->can_sync_regs)
+        vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, VCPU_STACK_SIZE);
     r = pthread_create(&vcpu->thread, &attr, vcpu_thread, vcpu);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "guest/layout.h"
@@ -45,6 +46,34 @@ static int set_memory_slots(struct vm *vm, const struct guest_memory *mem)
     return 0;
 }
 
+#define ZEROES_SIZE (LAYOUT_MP_SEARCH_END - LAYOUT_MP_SEARCH_BASE)
+
+/*
+ * Where RAM does not begin at 0, a kernel that looks for an MP table as on a PC finds zeroes, and
+ * does not come out for each word that it reads. It can only read: on the host it is the kernel's
+ * one page of zeroes. All of it is one slot, since on a busy host each may wait for a grace period.
+ */
+static int set_mp_search_slot(struct vm *vm, const struct guest_memory *mem)
+{
+    size_t count;
+    struct kvm_userspace_memory_region slot = {
+        .flags = KVM_MEM_READONLY,
+        .guest_phys_addr = LAYOUT_MP_SEARCH_BASE,
+        .memory_size = ZEROES_SIZE,
+    };
+
+    if (guest_memory_regions(mem, &count)[0].gpa == 0)
+        return 0;
+    vm->zeroes = mmap(NULL, ZEROES_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (vm->zeroes == MAP_FAILED) {
+        vm->zeroes = NULL;
+        return -errno;
+    }
+    slot.slot = (uint32_t)count;
+    slot.userspace_addr = (uint64_t)(uintptr_t)vm->zeroes;
+    return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0 ? -errno : 0;
+}
+
 static int enable_wide_apic_ids(struct vm *vm)
 {
     struct kvm_enable_cap cap = {
@@ -74,6 +103,8 @@ int vm_create(struct vm *vm, const struct kvm *kvm, const struct guest_memory *m
      * memory slot set after that waits for their grace periods, several milliseconds long.
      */
     r = set_memory_slots(vm, mem);
+    if (r == 0)
+        r = set_mp_search_slot(vm, mem);
     if (r < 0)
         error_set_errno(err, r, "KVM does not take the guest's memory");
     if (r == 0 && ioctl(vm->fd, KVM_SET_TSS_ADDR, LAYOUT_KVM_TSS_BASE) < 0)
@@ -94,6 +125,8 @@ void vm_destroy(struct vm *vm)
 {
     close_fd(take_fd(&vm->fd));
     free(take_ptr(vm->routes));
+    if (vm->zeroes)
+        munmap(take_ptr(vm->zeroes), ZEROES_SIZE);
 }
 
 int vm_irq_connect(struct vm *vm, uint32_t gsi, struct irq_line *ret_line)

@@ -53,6 +53,7 @@ struct boot_format {
 };
 
 extern const struct boot_format bzimage_format;
+extern const struct boot_format hermit_format;
 extern const struct boot_format pvh_format;
 extern const struct boot_format multiboot_format;
 extern const struct boot_format linux_elf_format;
@@ -95,6 +96,29 @@ struct boot_placed_module {
  */
 int boot_put_modules(struct boot_job *job, struct boot_placed_module *ret_modules,
                      size_t *ret_count);
+
+/**
+ * Find a note of this name and type among an ELF file's PT_NOTE segments, the first that there is,
+ * and copy what it says.
+ *
+ * @size      room in `desc`; a longer descriptor is cut off there
+ * @ret_size  how long it is in the file, bytes
+ * Returns 1, 0 where there is none (then nothing is filled in), or a negative errno with the reason
+ * in err.
+ */
+int elf_find_note(const struct boot_probe *probe, const char *name, uint32_t type, void *desc,
+                  size_t size, uint64_t *ret_size, struct error *err);
+
+/* Whether a segment is one to load: PT_LOAD, and not of nothing. */
+bool elf_is_to_load(const struct elf_segment *segment);
+
+/**
+ * Load one segment to this address: take its place and read what the file has of it.
+ * @number  which one it is in the file, for error texts
+ * Returns 0 or a negative errno, as image_load().
+ */
+int elf_load_segment(struct boot_job *job, const struct elf_segment *segment, size_t number,
+                     uint64_t gpa);
 
 /* Load every PT_LOAD segment of an ELF file to its physical address. Errors as image_load(). */
 int elf_load_segments(struct boot_job *job);

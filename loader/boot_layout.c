@@ -28,6 +28,19 @@ void boot_layout_init(struct boot_layout *layout, const struct guest_memory *mem
             };
 }
 
+void boot_layout_init_flat(struct boot_layout *layout, const struct guest_memory *mem)
+{
+    const struct guest_region *regions = guest_memory_regions(mem, &layout->ram_count);
+
+    layout->taken_count = 0;
+    layout->memory_size = guest_memory_size(mem);
+    for (size_t i = 0; i < layout->ram_count; i++)
+        layout->ram[i] = (struct boot_range){
+            .start = regions[i].gpa,
+            .end = regions[i].gpa + regions[i].size,
+        };
+}
+
 /* How much memory the machine must have for `end` to be RAM: what the hole displaces counts up. */
 static uint64_t memory_needed(uint64_t start, uint64_t end)
 {

@@ -40,6 +40,9 @@ enum boot_place {
 /* Begin with all of mem's RAM free. */
 void boot_layout_init(struct boot_layout *layout, const struct guest_memory *mem);
 
+/* The same, for an image that knows no PC: every byte of memory is RAM. */
+void boot_layout_init_flat(struct boot_layout *layout, const struct guest_memory *mem);
+
 /**
  * Take [gpa, gpa + size).
  *

@@ -178,7 +178,8 @@ bool elf_physical_address(const struct elf_file *elf, uint64_t vaddr, uint64_t *
 }
 
 /* Take the place of one segment and fill what the file has of it; the rest is zero already. */
-static int load_segment(struct boot_job *job, const struct elf_segment *segment, size_t number)
+int elf_load_segment(struct boot_job *job, const struct elf_segment *segment, size_t number,
+                     uint64_t gpa)
 {
     char name[32];
     int r;
@@ -188,15 +189,15 @@ static int load_segment(struct boot_job *job, const struct elf_segment *segment,
         return error_set(job->err, -ENOEXEC,
                          "%s has more bytes in the file (%" PRIu64 ") than in memory (%" PRIu64 ")",
                          name, segment->file_size, segment->memory_size);
-    r = boot_claim_kernel(job, name, segment->paddr, segment->memory_size);
+    r = boot_claim_kernel(job, name, gpa, segment->memory_size);
     if (r < 0)
         return r;
     if (segment->file_size == 0)
         return 0;
-    return boot_read_to_guest(job, segment->offset, segment->paddr, segment->file_size, name);
+    return boot_read_to_guest(job, segment->offset, gpa, segment->file_size, name);
 }
 
-static bool is_to_load(const struct elf_segment *segment)
+bool elf_is_to_load(const struct elf_segment *segment)
 {
     return segment->type == PT_LOAD && (segment->memory_size > 0 || segment->file_size > 0);
 }
@@ -211,7 +212,7 @@ static size_t highest_segment(const struct elf_file *elf)
         const struct elf_segment *segment = &elf->segments[i];
         uint64_t end;
 
-        if (!is_to_load(segment))
+        if (!elf_is_to_load(segment))
             continue;
         if (__builtin_add_overflow(segment->paddr, segment->memory_size, &end))
             end = UINT64_MAX;
@@ -232,9 +233,9 @@ int elf_load_segments(struct boot_job *job)
     if (first == elf->segment_count)
         return error_set(job->err, -ENOEXEC, "an ELF file without a segment to load");
     /* The highest first: where memory is too small, it is the one that says how much would do. */
-    r = load_segment(job, &elf->segments[first], first);
+    r = elf_load_segment(job, &elf->segments[first], first, elf->segments[first].paddr);
     for (size_t i = 0; r == 0 && i < elf->segment_count; i++)
-        if (i != first && is_to_load(&elf->segments[i]))
-            r = load_segment(job, &elf->segments[i], i);
+        if (i != first && elf_is_to_load(&elf->segments[i]))
+            r = elf_load_segment(job, &elf->segments[i], i, elf->segments[i].paddr);
     return r;
 }

@@ -49,18 +49,25 @@ static int put_initrd(struct boot_job *job, struct boot_params *params, bool lon
     return 0;
 }
 
-static void fill_e820(const struct guest_memory *mem, struct boot_params *params)
+/*
+ * An ELF file by this protocol is told of RAM alone, what is not told being no RAM either: Hermit's
+ * loader takes every entry for RAM.
+ */
+static void fill_e820(const struct boot_job *job, struct boot_params *params)
 {
     struct memory_map_entry map[MEMORY_MAP_MAX_ENTRIES];
-    size_t count = guest_memory_map(mem, map);
+    size_t count = guest_memory_map(job->mem, map);
+    bool ram_only = job->result.protocol == BOOT_LINUX_ELF;
 
-    for (size_t i = 0; i < count; i++)
-        params->e820_table[i] = (struct boot_e820_entry){
+    for (size_t i = 0; i < count; i++) {
+        if (ram_only && map[i].type != MEMORY_MAP_RAM)
+            continue;
+        params->e820_table[params->e820_entries++] = (struct boot_e820_entry){
             .addr = map[i].gpa,
             .size = map[i].size,
             .type = map[i].type,
         };
-    params->e820_entries = (uint8_t)count;
+    }
 }
 
 int linux_hand_over(struct boot_job *job, const struct setup_header *header, uint64_t entry,
@@ -85,7 +92,7 @@ int linux_hand_over(struct boot_job *job, const struct setup_header *header, uin
     params.hdr.ramdisk_image = 0;
     params.hdr.ramdisk_size = 0;
     params.hdr.setup_data = 0;
-    fill_e820(job->mem, &params);
+    fill_e820(job, &params);
     r = put_initrd(job, &params, long_mode);
     if (r < 0)
         return r;

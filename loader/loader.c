@@ -5,16 +5,15 @@
 
 #include "base/util.h"
 #include "boot_format.h"
+#include "hermit_boot.h"
 
 /*
  * In this order: an image that can be booted in two ways is booted in the first. PVH is before
- * Linux because a vmlinux with the note says itself how it wants to be entered.
+ * Linux because a vmlinux with the note says itself how it wants to be entered; Hermit is before
+ * PVH because by its own protocol it is told more.
  */
 static const struct boot_format *const formats[] = {
-    &bzimage_format,
-    &pvh_format,
-    &multiboot_format,
-    &linux_elf_format,
+    &bzimage_format, &hermit_format, &pvh_format, &multiboot_format, &linux_elf_format,
 };
 
 static int probe_image(const struct image *image, struct boot_probe *ret_probe, struct error *err)
@@ -64,6 +63,27 @@ int image_recognise(const struct image *image, enum boot_protocol *ret_protocol,
     return find_format(&probe, &format, ret_protocol, err);
 }
 
+int image_plan(const struct image *image, const struct boot_placement *placement,
+               struct boot_plan *ret_plan, struct error *err)
+{
+    const struct boot_format *format = NULL;
+    struct boot_plan plan = {0};
+    struct boot_probe probe;
+    int r;
+
+    r = probe_image(image, &probe, err);
+    if (r == 0)
+        r = find_format(&probe, &format, &plan.protocol, err);
+    if (r == 0 && plan.protocol == BOOT_HERMIT)
+        r = hermit_plan(&probe, placement, &plan, err);
+    else if (r == 0 && placement->kind == RAM_BASE_GIVEN && placement->given != 0)
+        r = error_set(err, -EINVAL, "only the memory of a Hermit image can begin elsewhere than 0");
+    if (r < 0)
+        return r;
+    *ret_plan = plan;
+    return 0;
+}
+
 const char *boot_protocol_name(enum boot_protocol protocol)
 {
     switch (protocol) {
@@ -77,6 +97,8 @@ const char *boot_protocol_name(enum boot_protocol protocol)
         return "ELF (PVH)";
     case BOOT_MULTIBOOT:
         return "Multiboot";
+    case BOOT_HERMIT:
+        return "Hermit image";
     }
     return "unknown";
 }

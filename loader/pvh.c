@@ -6,9 +6,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/util.h"
@@ -18,9 +15,6 @@
 
 #define NOTE_PHYS32_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 #define NOTE_NAME         "Xen"
-
-/* A kernel's notes are some hundred bytes; what lies behind this much is not looked at. */
-#define NOTES_MAX (64 * KIB)
 
 #define START_INFO_MAGIC   0x336ec578 /* "xEn3" with the 0x80 bit of the "E" set */
 #define START_INFO_VERSION 1
@@ -44,63 +38,25 @@ _Static_assert(sizeof(struct pvh_start_info) == 56, "hvm_start_info, version 1")
 _Static_assert(sizeof(struct pvh_module) == 32, "hvm_modlist_entry");
 _Static_assert(sizeof(struct pvh_memory_map_entry) == 24, "hvm_memmap_table_entry");
 
-/*
- * Look for the note among `len` bytes of notes. Returns 1, 0 where it is not there, or -ENOEXEC.
+/* Find the entry point that the note names. Returns 1, 0 where there is no note, or a negative
+ * errno.
  */
-static int search_notes(const uint8_t *notes, size_t len, uint64_t alignment, uint32_t *ret_entry,
-                        struct error *err)
-{
-    size_t at = 0;
-
-    while (range_inside(at, sizeof(Elf64_Nhdr), len)) {
-        const uint8_t *note = notes + at;
-        uint64_t name_size = load_le32(note), desc_size = load_le32(note + 4);
-        uint64_t desc = align_up(sizeof(Elf64_Nhdr) + name_size, alignment);
-        uint64_t entry;
-
-        if (!range_inside(desc, desc_size, len - at))
-            return 0;
-        if (load_le32(note + 8) == NOTE_PHYS32_ENTRY && name_size == sizeof(NOTE_NAME) &&
-            memcmp(note + sizeof(Elf64_Nhdr), NOTE_NAME, sizeof(NOTE_NAME)) == 0) {
-            if (desc_size != 4 && desc_size != 8)
-                return error_set(err, -ENOEXEC, "its PVH note has %" PRIu64 " bytes, not 4 or 8",
-                                 desc_size);
-            entry = desc_size == 4 ? load_le32(note + desc) : load_le64(note + desc);
-            if (entry > UINT32_MAX)
-                return error_set(err, -ENOEXEC,
-                                 "its PVH entry point 0x%" PRIx64 " lies above 4 GiB", entry);
-            *ret_entry = (uint32_t)entry;
-            return 1;
-        }
-        at += min_u64(align_up(desc + desc_size, alignment), len - at);
-    }
-    return 0;
-}
-
-/* Find the entry point that the note names. Returns as search_notes(), or the errno of a read. */
 static int find_entry(const struct boot_probe *probe, uint32_t *ret_entry, struct error *err)
 {
-    for (size_t i = 0; i < probe->elf.segment_count; i++) {
-        const struct elf_segment *segment = &probe->elf.segments[i];
-        size_t len = min_u64(segment->file_size, NOTES_MAX);
-        _cleanup_free_ uint8_t *notes = NULL;
-        int r;
+    uint8_t desc[8] = {0};
+    uint64_t size, entry;
+    int r = elf_find_note(probe, NOTE_NAME, NOTE_PHYS32_ENTRY, desc, sizeof(desc), &size, err);
 
-        if (segment->type != PT_NOTE || len == 0)
-            continue;
-        notes = malloc(len);
-        if (!notes)
-            return error_set(err, -ENOMEM, "out of memory");
-        r = boot_read(probe->image, segment->offset, notes, len, "its notes", err);
-        if (r < 0)
-            return r;
-        /* Notes are padded to 4 bytes, in segments aligned to 8 to 8 (System V ABI, "Note Section",
-         * and what the linkers made of it). */
-        r = search_notes(notes, len, segment->align == 8 ? 8 : 4, ret_entry, err);
-        if (r != 0)
-            return r;
-    }
-    return 0;
+    if (r <= 0)
+        return r;
+    if (size != 4 && size != 8)
+        return error_set(err, -ENOEXEC, "its PVH note has %" PRIu64 " bytes, not 4 or 8", size);
+    entry = load_le64(desc); /* of the shorter one the rest is zero */
+    if (entry > UINT32_MAX)
+        return error_set(err, -ENOEXEC, "its PVH entry point 0x%" PRIx64 " lies above 4 GiB",
+                         entry);
+    *ret_entry = (uint32_t)entry;
+    return 1;
 }
 
 static int pvh_recognise(const struct boot_probe *probe, enum boot_protocol *ret_protocol,

@@ -10,15 +10,6 @@
 #define DESCRIPTOR_CODE_32 UINT64_C(0x00cf9b000000ffff)
 #define DESCRIPTOR_DATA    UINT64_C(0x00cf93000000ffff)
 
-/* Page table entries. AMD64 APM vol. 2, section 5.4. */
-#define PTE_PRESENT  UINT64_C(0x1)
-#define PTE_WRITABLE UINT64_C(0x2)
-#define PTE_LARGE    UINT64_C(0x80)
-
-#define PAGE_SIZE_4K     (4 * KIB)
-#define PAGE_SIZE_2M     (2 * MIB)
-#define ENTRIES_PER_PAGE 512
-
 static int put_gdt(struct boot_job *job, uint64_t code)
 {
     const uint64_t gdt[] = {
@@ -49,17 +40,18 @@ int x86_enter_32(struct boot_job *job, uint32_t rip)
 /* One page directory: a GiB from `base` on, in 2 MiB pages. */
 static int put_page_directory(struct boot_job *job, uint64_t base, uint64_t *ret_gpa)
 {
-    uint64_t table[ENTRIES_PER_PAGE];
+    uint64_t table[X86_PAGE_ENTRIES];
 
-    for (size_t i = 0; i < ENTRIES_PER_PAGE; i++)
-        table[i] = (base + i * PAGE_SIZE_2M) | PTE_PRESENT | PTE_WRITABLE | PTE_LARGE;
-    return boot_put(job, "page directory", table, sizeof(table), PAGE_SIZE_4K, ret_gpa);
+    for (size_t i = 0; i < X86_PAGE_ENTRIES; i++)
+        table[i] =
+            (base + i * X86_LARGE_PAGE_SIZE) | X86_PTE_PRESENT | X86_PTE_WRITABLE | X86_PTE_LARGE;
+    return boot_put(job, "page directory", table, sizeof(table), X86_PAGE_SIZE, ret_gpa);
 }
 
 /* Map what the boot needs one to one: the first 4 GiB, and above them the kernel. */
 static int put_page_tables(struct boot_job *job, uint64_t *ret_cr3)
 {
-    uint64_t pointers[ENTRIES_PER_PAGE] = {0}, top[ENTRIES_PER_PAGE] = {0}, gpa;
+    uint64_t pointers[X86_PAGE_ENTRIES] = {0}, top[X86_PAGE_ENTRIES] = {0}, gpa;
     uint64_t end = job->result.kernel_end;
     int r;
 
@@ -72,13 +64,13 @@ static int put_page_tables(struct boot_job *job, uint64_t *ret_cr3)
         r = put_page_directory(job, i * GIB, &gpa);
         if (r < 0)
             return r;
-        pointers[i] = gpa | PTE_PRESENT | PTE_WRITABLE;
+        pointers[i] = gpa | X86_PTE_PRESENT | X86_PTE_WRITABLE;
     }
-    r = boot_put(job, "page tables", pointers, sizeof(pointers), PAGE_SIZE_4K, &gpa);
+    r = boot_put(job, "page tables", pointers, sizeof(pointers), X86_PAGE_SIZE, &gpa);
     if (r < 0)
         return r;
-    top[0] = gpa | PTE_PRESENT | PTE_WRITABLE;
-    return boot_put(job, "page tables", top, sizeof(top), PAGE_SIZE_4K, ret_cr3);
+    top[0] = gpa | X86_PTE_PRESENT | X86_PTE_WRITABLE;
+    return boot_put(job, "page tables", top, sizeof(top), X86_PAGE_SIZE, ret_cr3);
 }
 
 int x86_enter_64(struct boot_job *job, uint64_t rip)

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/util.h"
 #include "boot_format.h"
 
 /*
@@ -12,6 +13,15 @@
  */
 #define X86_BOOT_CS 0x10
 #define X86_BOOT_DS 0x18
+
+/* Page table entries. AMD64 APM vol. 2, section 5.4. */
+#define X86_PTE_PRESENT  UINT64_C(0x1)
+#define X86_PTE_WRITABLE UINT64_C(0x2)
+#define X86_PTE_LARGE    UINT64_C(0x80)
+
+#define X86_PAGE_SIZE       (4 * KIB)
+#define X86_LARGE_PAGE_SIZE (2 * MIB)
+#define X86_PAGE_ENTRIES    512
 
 /* What page tables made of one page of page-directory pointers reach. */
 #define X86_IDENTITY_MAX (512 * GIB)

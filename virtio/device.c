@@ -68,6 +68,11 @@ uint64_t virtio_device_features(const struct virtio_device *device)
     return device->features;
 }
 
+void virtio_device_offer_only(struct virtio_device *device, uint64_t features)
+{
+    device->features &= features;
+}
+
 void virtio_device_set_driver_features(struct virtio_device *device, unsigned half, uint32_t bits)
 {
     unsigned shift = half * 32;

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/util.h"
 
@@ -256,14 +255,7 @@ void fs_node_forget(struct fs_nodes *nodes, struct fs_node *node, uint64_t looku
 
 int fs_open_beneath(int folder_fd, const char *name, int flags, mode_t mode)
 {
-    struct open_how how = {
-        .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
-        .mode = mode,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-    };
-    long fd = syscall(SYS_openat2, folder_fd, name, &how, sizeof(how));
-
-    return fd < 0 ? -errno : (int)fd;
+    return beneath_open(folder_fd, name, flags | O_NOFOLLOW, mode, BENEATH_NO_LINKS);
 }
 
 /* Open what should be this node by its name, and compare. */

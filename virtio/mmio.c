@@ -278,12 +278,12 @@ static int add_acks(struct virtio_mmio *mmio, struct vm *vm)
 }
 
 int virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device, uint64_t base,
-                     struct irq_line irq, struct vm *vm, struct loop *loop)
+                     uint64_t size, struct irq_line irq, struct vm *vm, struct loop *loop)
 {
     int r = 0;
 
     *mmio = (struct virtio_mmio){
-        .range = {.base = base, .size = VIRTIO_MMIO_SIZE, .ops = &mmio_ops, .name = device->name},
+        .range = {.base = base, .size = size, .ops = &mmio_ops, .name = device->name},
         .device = device,
         .irq = {.fd = -1},
         .loop = loop,

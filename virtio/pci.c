@@ -241,7 +241,7 @@ static bool window_target(const struct virtio_pci *pci, uint32_t *ret_offset, ui
     uint32_t offset = load_le32(cap + CAP_OFFSET), len = load_le32(cap + CAP_LENGTH);
 
     if (cap[CAP_BAR] != 0 || (len != 1 && len != 2 && len != 4) || offset % len != 0 ||
-        !range_inside(offset, len, VIRTIO_PCI_BAR_SIZE))
+        !range_inside(offset, len, VIRTIO_PCI_PARTS_SIZE))
         return false;
     *ret_offset = offset;
     *ret_len = len;
@@ -259,7 +259,8 @@ static void config_read(struct pci_function *function, unsigned offset, unsigned
         if (virtio_pci_interrupt_status(pci))
             function->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
     }
-    if (overlap(offset, len, data, WINDOW_DATA_SIZE) && window_target(pci, &at, &size))
+    if (pci->window_capability && overlap(offset, len, data, WINDOW_DATA_SIZE) &&
+        window_target(pci, &at, &size))
         bar_read(function, at, function->config + data, size);
 }
 
@@ -272,13 +273,14 @@ static void config_written(struct pci_function *function, unsigned offset, unsig
     if (overlap(offset, len, PCI_COMMAND, 2))
         virtio_pci_set_intx_disabled(pci, load_le16(function->config + PCI_COMMAND) &
                                               PCI_COMMAND_INTX_DISABLE);
-    if (overlap(offset, len, control, 2)) {
+    if (pci->msix_capability && overlap(offset, len, control, 2)) {
         uint16_t flags = load_le16(function->config + control);
 
         virtio_pci_set_msix_control(pci, flags & PCI_MSIX_FLAGS_ENABLE,
                                     flags & PCI_MSIX_FLAGS_MASKALL);
     }
-    if (overlap(offset, len, data, WINDOW_DATA_SIZE) && window_target(pci, &at, &size))
+    if (pci->window_capability && overlap(offset, len, data, WINDOW_DATA_SIZE) &&
+        window_target(pci, &at, &size))
         bar_write(function, at, function->config + data, size);
 }
 
@@ -347,25 +349,35 @@ static int add_window(struct virtio_pci *pci)
     return at;
 }
 
-static int add_capabilities(struct virtio_pci *pci)
+/* Those that drive the device. Returns a positive number or a negative errno. */
+static int add_registers(struct virtio_pci *pci)
 {
     uint32_t config_size = pci->device->config_size;
-    int r = add_msix(pci);
+    int r = add_virtio_capability(pci, CFG_COMMON, CAP_SIZE, VIRTIO_PCI_COMMON, COMMON_SIZE);
 
-    if (r >= 0) {
-        pci->msix_capability = (unsigned)r;
-        r = add_virtio_capability(pci, CFG_COMMON, CAP_SIZE, VIRTIO_PCI_COMMON, COMMON_SIZE);
-    }
     if (r >= 0)
         r = add_notify(pci);
     if (r >= 0)
         r = add_virtio_capability(pci, CFG_ISR, CAP_SIZE, VIRTIO_PCI_ISR, ISR_SIZE);
     if (r >= 0 && config_size > 0) /* 4.1.4.6.1: only where the device has one */
         r = add_virtio_capability(pci, CFG_DEVICE, CAP_SIZE, VIRTIO_PCI_DEVICE, config_size);
-    if (r >= 0)
+    return r;
+}
+
+static int add_capabilities(struct virtio_pci *pci)
+{
+    bool plain = pci->host->board->plain;
+    int r = plain ? 0 : add_msix(pci);
+
+    if (r >= 0) {
+        pci->msix_capability = (unsigned)r;
+        r = add_registers(pci);
+    }
+    if (r >= 0 && !plain) {
         r = add_window(pci);
-    if (r >= 0)
-        pci->window_capability = (unsigned)r;
+        if (r >= 0)
+            pci->window_capability = (unsigned)r;
+    }
     return r < 0 ? r : 0;
 }
 
@@ -388,7 +400,7 @@ static void init_function(struct virtio_pci *pci)
     uint16_t id = (uint16_t)(DEVICE_ID_BASE + pci->device->id);
 
     pci->function.ops = &function_ops;
-    pci->function.bar_size = VIRTIO_PCI_BAR_SIZE;
+    pci->function.bar_size = max_u64(VIRTIO_PCI_PARTS_SIZE, pci->host->board->bar_size);
     pci->function.interrupts = true;
     pci_function_init(&pci->function, &(struct pci_id){
                                           .vendor = VENDOR,

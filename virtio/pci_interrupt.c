@@ -287,7 +287,7 @@ static int connect_vector(struct virtio_pci *pci, struct irq_line *irq)
 int virtio_pci_interrupts_init(struct virtio_pci *pci)
 {
     pthread_mutex_init(&pci->lock, NULL);
-    pci->vector_count = pci->device->queue_count + 1;
+    pci->vector_count = pci->host->board->plain ? 0 : pci->device->queue_count + 1;
     for (unsigned i = 0; i < VIRTIO_PCI_MAX_VECTORS; i++)
         pci->vectors[i] = (struct virtio_pci_vector){
             .irq.fd = -1,

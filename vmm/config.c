@@ -27,6 +27,7 @@ void config_free(struct config *config)
         free(config->modules[i].arguments);
     }
     device_config_free(&config->devices);
+    program_config_free(&config->program);
     free(config->id);
     free(config->kernel);
     free(config->initrd);

@@ -10,6 +10,11 @@
 #include "device_config.h"
 #include "guest/memory.h"
 #include "limits_config.h"
+#include "program_config.h"
+
+/* Where the memory of a Hermit image begins: somewhere else at each start, where it always does, or
+ * at config.ram_base. */
+enum aslr_kind { ASLR_ON, ASLR_OFF, ASLR_GIVEN };
 
 enum console_kind { CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_SOCKET, CONSOLE_NONE };
 
@@ -40,7 +45,10 @@ struct config {
     bool hugepages, prefault;
     enum guest_memory_thp thp;
     bool merge_pages;
+    enum aslr_kind aslr;
+    uint64_t ram_base;
     struct device_config devices;
+    struct program_config program;
     int debug_exit_port; /* CONFIG_NO_PORT: none */
     enum console_kind console;
     char *console_path;
@@ -51,6 +59,7 @@ struct config {
     char *log_path;
     enum log_level log_level;
     struct limits_config limits;
+    bool stats;
     bool check;
     bool clean_up; /* remove what a run with this configuration has left, start nothing */
     bool no_jail;

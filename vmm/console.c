@@ -22,6 +22,7 @@
 #include "host_stream.h"
 
 #define CONSOLE_INPUT_SIZE 256
+#define CONSOLE_LOOK_MS    50
 
 struct console {
     enum console_kind kind;
@@ -85,6 +86,31 @@ size_t console_write(struct console *console, const uint8_t *bytes, size_t len)
     }
     pthread_mutex_unlock(&console->lock);
     return (size_t)n;
+}
+
+/* Wait a little for the host to take more. The descriptor may be closed meanwhile, and its number
+ * be another's: then the wait was for nothing, and what follows it looks again. */
+static void await_room(struct console *console)
+{
+    struct pollfd room = {.events = POLLOUT};
+
+    pthread_mutex_lock(&console->lock);
+    room.fd = console->out.fd;
+    pthread_mutex_unlock(&console->lock);
+    poll(&room, 1, CONSOLE_LOOK_MS); /* a kick of the vCPU interrupts it */
+}
+
+void console_write_all(struct console *console, const uint8_t *bytes, size_t len,
+                       const bool *ending)
+{
+    while (len > 0 && !__atomic_load_n(ending, __ATOMIC_ACQUIRE)) {
+        size_t n = console_write(console, bytes, len);
+
+        if (n == 0)
+            await_room(console);
+        bytes += n;
+        len -= n;
+    }
 }
 
 void console_input_wanted(struct console *console)

@@ -58,6 +58,14 @@ int console_create(const struct console_options *options, struct loop *loop, con
                    struct console_user *user, struct console **ret_console, struct error *err);
 
 /**
+ * Write all of it, waiting where the host is slow, until `*ending` is set: for output that does not
+ * come through the serial device, and so has nowhere to wait. The bytes may be changed meanwhile.
+ * On vCPU threads, several at once.
+ */
+void console_write_all(struct console *console, const uint8_t *bytes, size_t len,
+                       const bool *ending);
+
+/**
  * Where it is a terminal, tell the device of its size, at the start and after each SIGWINCH, which
  * is blocked in the calling thread from here on. Before other threads are made.
  * Returns 0 or a negative errno with the reason in err.

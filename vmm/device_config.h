@@ -60,7 +60,11 @@ struct config_share {
 #define CONFIG_MAX_DISKS  8
 #define CONFIG_MAX_SHARES 4
 
-enum config_transport { TRANSPORT_MMIO, TRANSPORT_PCI };
+enum config_transport {
+    TRANSPORT_DEFAULT, /* PCI for a Hermit image, mmio for all others */
+    TRANSPORT_MMIO,
+    TRANSPORT_PCI,
+};
 
 struct device_config {
     enum config_transport transport;

@@ -28,6 +28,12 @@
 /* As many as there are interrupt lines that no ISA device has; PCI could take more. */
 #define MAX_DEVICES (IRQ_COUNT - IRQ_DEVICE_FIRST)
 
+/* What Hermit's own hypervisor has of the network; its kernels are tried with no more. */
+#define HERMIT_MTU 1500
+#define HERMIT_NET_FEATURES                                                          \
+    (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MTU | VIRTIO_NET_F_CSUM | \
+     VIRTIO_NET_F_GUEST_CSUM | VIRTIO_F_VERSION_1)
+
 /* One device and the transport that it is behind. */
 struct slot {
     char name[16]; /* "disk0" */
@@ -52,8 +58,23 @@ struct devices {
     struct virtio_device *console, *balloon, *vsock; /* of those in the slots, or NULL */
     struct shared_rate all_rx, all_tx;
     bool rates_ready;
+    bool has_shares;
     struct virtio_fs_budget shares; /* of --disk-limit, what disks leave */
 };
+
+static bool has_devices(const struct device_config *config)
+{
+    return config->disk_count || config->net_count || config->share_count || config->vsock.cid ||
+           config->rng || config->balloon.wanted;
+}
+
+enum config_transport devices_transport(const struct config *config, bool hermit)
+{
+    if (config->devices.transport != TRANSPORT_DEFAULT)
+        return config->devices.transport;
+    /* Without a device there is no bus: it would cost a start some ioctls. */
+    return hermit && has_devices(&config->devices) ? TRANSPORT_PCI : TRANSPORT_MMIO;
+}
 
 static struct virtio_env device_env(const struct devices *devices)
 {
@@ -78,21 +99,35 @@ static struct slot *next_slot(struct devices *devices, const char *kind, unsigne
     return slot;
 }
 
+/* The place of the next device, and its interrupt. */
+static struct acpi_mmio_device next_mmio_place(const struct devices *devices)
+{
+    unsigned n = devices->count;
+
+    if (devices->host.hermit)
+        return (struct acpi_mmio_device){
+            .base = LAYOUT_HERMIT_MMIO + n * LAYOUT_HERMIT_MMIO_STRIDE,
+            .size = LAYOUT_HERMIT_MMIO_STRIDE,
+            .gsi = IRQ_HERMIT_MMIO_FIRST + n,
+        };
+    return (struct acpi_mmio_device){
+        .base = LAYOUT_VIRTIO_MMIO + n * (uint64_t)VIRTIO_MMIO_SIZE,
+        .size = VIRTIO_MMIO_SIZE,
+        .gsi = IRQ_DEVICE_FIRST + n,
+    };
+}
+
 static int connect_mmio(struct devices *devices, struct slot *slot)
 {
     struct acpi_mmio_device *place = &devices->mmio_devices[devices->count];
     struct irq_line irq;
     int r;
 
-    *place = (struct acpi_mmio_device){
-        .base = LAYOUT_VIRTIO_MMIO + devices->count * (uint64_t)VIRTIO_MMIO_SIZE,
-        .size = VIRTIO_MMIO_SIZE,
-        .gsi = IRQ_DEVICE_FIRST + devices->count,
-    };
+    *place = next_mmio_place(devices);
     r = vm_irq_connect(devices->host.vm, place->gsi, &irq);
     if (r < 0)
         return r;
-    r = virtio_mmio_init(&slot->mmio, slot->device, place->base, irq, devices->host.vm,
+    r = virtio_mmio_init(&slot->mmio, slot->device, place->base, place->size, irq, devices->host.vm,
                          devices->host.loop);
     if (r < 0) {
         irq_line_destroy(&irq);
@@ -104,9 +139,10 @@ static int connect_mmio(struct devices *devices, struct slot *slot)
 
 static int connect_pci(struct devices *devices, struct slot *slot)
 {
-    /* Device 0 is the host bridge. */
-    int r = virtio_pci_init(&slot->pci, slot->device, &devices->pci_host, devices->count + 1,
-                            devices->host.loop);
+    /* Device 0 is the host bridge, where there is one. */
+    unsigned number = devices->count + devices->pci_host.board->bridge;
+    int r =
+        virtio_pci_init(&slot->pci, slot->device, &devices->pci_host, number, devices->host.loop);
 
     slot->connected = r == 0;
     return r;
@@ -119,6 +155,9 @@ static int connect_slot(struct devices *devices, struct slot *slot, struct error
                                                 : connect_mmio(devices, slot);
 
     devices->count++;
+    if (r == -ENOSPC)
+        return error_set(err, r, "there is no room for %s: %u devices at most", slot->name,
+                         devices->count - 1);
     return r < 0 ? error_set_errno(err, r, "cannot connect %s", slot->name) : 0;
 }
 
@@ -194,6 +233,8 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     r = open_backend(net, &backend, err);
     if (r < 0)
         return r;
+    if (devices->host.hermit && options.mtu == 0)
+        options.mtu = HERMIT_MTU;
     if (net->has_mac)
         memcpy(options.mac, net->mac, sizeof(options.mac));
     else
@@ -202,6 +243,8 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     if (r < 0)
         return error_prefix(err, r, "--net");
     backend = NULL; /* the device's now */
+    if (devices->host.hermit)
+        virtio_device_offer_only(slot->device, HERMIT_NET_FEATURES);
     return connect_slot(devices, slot, err);
 }
 
@@ -313,21 +356,23 @@ static int add_console(struct devices *devices, struct error *err)
 static int start_pci(struct devices *devices, struct error *err)
 {
     struct bus *mmio = devices->host.mmio;
-    int r = pci_host_init(&devices->pci_host, devices->host.reset_register, devices->host.vm);
+    int r =
+        pci_host_init(&devices->pci_host, devices->host.hermit ? &pci_board_hermit : &pci_board_pc,
+                      devices->host.reset_register, devices->host.vm);
 
     if (r < 0)
         return error_set_errno(err, r, "cannot make a PCI host");
     devices->pci_ready = true;
     r = bus_add(devices->host.ports, &devices->pci_host.port_range);
-    if (r == 0)
+    if (r == 0 && !devices->host.hermit) /* nobody would tell a Hermit image of it */
         r = bus_add(mmio, &devices->pci_host.ecam_range);
     if (r == 0)
         r = bus_add(mmio, &devices->pci_host.window_range);
     return r < 0 ? error_set_errno(err, r, "the PCI host's ports, 0xcf8 to 0xcff, are taken") : 0;
 }
 
-/* The disks are the first devices. What they leave of --disk-limit is for the shares. */
-static int limit_disks(struct devices *devices, const struct device_config *config,
+/* What the disks, which are the slots from `first` on, leave of --disk-limit is for the shares. */
+static int limit_disks(struct devices *devices, const struct device_config *config, unsigned first,
                        struct error *err)
 {
     uint64_t left = devices->limits->disk_bytes;
@@ -336,7 +381,7 @@ static int limit_disks(struct devices *devices, const struct device_config *conf
     if (!left)
         return 0;
     for (unsigned i = 0; i < config->disk_count; i++) {
-        uint64_t bytes = virtio_block_size(devices->slots[i].device);
+        uint64_t bytes = virtio_block_size(devices->slots[first + i].device);
 
         if (config->disks[i].read_only)
             continue;
@@ -358,15 +403,26 @@ static void init_rates(struct devices *devices, uint64_t bytes_per_second)
     devices->rates_ready = true;
 }
 
-/* All of them, in the order in which the guest will number them. */
-static int add_all(struct devices *devices, const struct device_config *config, struct error *err)
+static int add_disks(struct devices *devices, const struct device_config *config, struct error *err)
 {
+    unsigned first = devices->count;
     int r = 0;
 
     for (unsigned i = 0; r == 0 && i < config->disk_count; i++)
         r = add_disk(devices, &config->disks[i], i, err);
     if (r == 0)
-        r = limit_disks(devices, config, err);
+        r = limit_disks(devices, config, first, err);
+    return r;
+}
+
+/*
+ * All of them, in the order in which the guest will number them. A Hermit image has its network
+ * first, for that is where it looks; for disks it has no driver.
+ */
+static int add_all(struct devices *devices, const struct device_config *config, struct error *err)
+{
+    int r = devices->host.hermit ? 0 : add_disks(devices, config, err);
+
     for (unsigned i = 0; r == 0 && i < config->net_count; i++)
         r = add_net(devices, &config->nets[i], i, err);
     for (unsigned i = 0; r == 0 && i < config->share_count; i++)
@@ -379,6 +435,8 @@ static int add_all(struct devices *devices, const struct device_config *config, 
         r = add_balloon(devices, &config->balloon, err);
     if (r == 0 && devices->host.console)
         r = add_console(devices, err);
+    if (r == 0 && devices->host.hermit)
+        r = add_disks(devices, config, err);
     return r;
 }
 
@@ -394,8 +452,9 @@ int devices_create(const struct config *config, const struct devices_host *host,
         return error_set(err, -ENOMEM, "out of memory");
     devices->host = *host;
     devices->limits = &config->limits;
-    devices->transport = config->devices.transport;
+    devices->transport = devices_transport(config, host->hermit);
     devices->vm_id = config->id ? config->id : "osvm";
+    devices->has_shares = config->devices.share_count > 0;
     if (config->limits.net_bytes_per_second)
         init_rates(devices, config->limits.net_bytes_per_second);
     if (devices->transport == TRANSPORT_PCI)
@@ -458,6 +517,19 @@ struct virtio_device *devices_vsock(const struct devices *devices)
     return devices->vsock;
 }
 
+uint64_t devices_take_disk(struct devices *devices, uint64_t wanted)
+{
+    uint64_t left = devices->shares.left;
+
+    if (!devices->limits->disk_bytes)
+        return wanted;
+    if (devices->has_shares)
+        left /= 2;
+    wanted = min_u64(wanted, left);
+    devices->shares.left -= wanted;
+    return max_u64(wanted, 1); /* 0 would be no limit */
+}
+
 void devices_describe(const struct devices *devices, struct acpi_options *acpi)
 {
     acpi->pci = devices->pci_ready;
@@ -465,6 +537,11 @@ void devices_describe(const struct devices *devices, struct acpi_options *acpi)
         return;
     acpi->mmio_devices = devices->mmio_devices;
     acpi->mmio_device_count = devices->count;
+}
+
+bool devices_have_pci(const struct devices *devices)
+{
+    return devices->transport == TRANSPORT_PCI && devices->count > 0;
 }
 
 static bool turns_acpi_off(const char *cmdline)

@@ -27,7 +27,11 @@ struct devices_host {
     struct bus_range *reset_register;    /* shares its ports with PCI's */
     struct virtio_console_host *console; /* NULL: no such device */
     const struct log *log;
+    bool hermit; /* the guest is a Hermit image: devices where, and as, it looks for them */
 };
+
+/* The transport that such a machine has. */
+enum config_transport devices_transport(const struct config *config, bool hermit);
 
 /**
  * Make all devices that the configuration asks for, and connect them.
@@ -54,8 +58,18 @@ int devices_start(struct devices *devices, struct thread_hook *hook, struct erro
 /* The vsock device, or NULL where there is none. */
 struct virtio_device *devices_vsock(const struct devices *devices);
 
+/**
+ * Take a part of --disk-limit for files that are no device's: `wanted`, or half of what the disks
+ * leave, the other half being for shares; all of it where there is no share.
+ * Returns how many bytes; `wanted` where there is no limit. Before the guest runs.
+ */
+uint64_t devices_take_disk(struct devices *devices, uint64_t wanted);
+
 /* Tell the ACPI tables of them. The lists are valid as long as `devices`. */
 void devices_describe(const struct devices *devices, struct acpi_options *acpi);
+
+/* Whether there are devices on a PCI bus. */
+bool devices_have_pci(const struct devices *devices);
 
 /**
  * The kernel's command line: `cmdline`, and where it turns ACPI off what Linux then wants to be

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/util.h"
+#include "hermit_machine.h"
 #include "virtio/balloon.h"
 
 /* Microseconds from the start of the process to each stage that was reached. */
@@ -57,6 +58,21 @@ static json_t *exits_json(const struct machine *machine)
                         json_integer((json_int_t)machine->ports.unclaimed));
     json_object_set_new(object, "unclaimed-memory",
                         json_integer((json_int_t)machine->mmio.unclaimed));
+    return object;
+}
+
+/* By kind, those that were made. */
+static json_t *hypercalls_json(const struct hermit_calls *calls)
+{
+    json_t *object = json_object();
+    const char *name;
+    uint64_t count;
+    size_t at = 0;
+
+    while ((name = hermit_calls_count(calls, &at, &count))) {
+        if (count > 0)
+            json_object_set_new(object, name, json_integer((json_int_t)count));
+    }
     return object;
 }
 
@@ -154,6 +170,9 @@ static json_t *record_json(const struct machine_end *end, const struct stages *s
     json_object_set_new(root, "stages-us", stages_json(stages));
     if (machine) {
         json_object_set_new(root, "exits", exits_json(machine));
+        if (machine->hermit)
+            json_object_set_new(root, "hypercalls",
+                                hypercalls_json(hermit_machine_calls(machine->hermit)));
         json_object_set_new(root, "memory", memory_json(machine));
         if (machine->devices && devices_balloon(machine->devices))
             json_object_set_new(root, "balloon", balloon_json(devices_balloon(machine->devices)));

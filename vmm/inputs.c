@@ -1,7 +1,9 @@
 #include "inputs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/random.h>
 
 #include "embedded_image.h"
 
@@ -45,6 +47,25 @@ static int open_kernel_file(struct inputs *inputs, const struct config *config, 
     return open_archive(inputs, config, fd, err);
 }
 
+/* Recognise the kernel, and choose where its memory is to begin. */
+static int plan_kernel(struct inputs *inputs, const struct config *config, struct error *err)
+{
+    struct boot_placement placement = {
+        .kind = config->aslr == ASLR_ON    ? RAM_BASE_RANDOM
+                : config->aslr == ASLR_OFF ? RAM_BASE_FIXED
+                                           : RAM_BASE_GIVEN,
+        .given = config->ram_base,
+        .memory_size = config->mem_size,
+    };
+    int r;
+
+    if (getrandom(&placement.random, sizeof(placement.random), 0) !=
+        (ssize_t)sizeof(placement.random))
+        return error_set(err, -EIO, "the host has no random numbers");
+    r = image_plan(inputs->kernel, &placement, &inputs->plan, err);
+    return r == -EINVAL ? error_prefix(err, r, "--aslr") : r;
+}
+
 static int open_kernel(struct inputs *inputs, const struct config *config, struct error *err)
 {
     int r;
@@ -55,7 +76,7 @@ static int open_kernel(struct inputs *inputs, const struct config *config, struc
         r = image_from_bytes(embedded_image_start,
                              (size_t)(embedded_image_end - embedded_image_start), &inputs->kernel);
     if (r == 0)
-        r = image_recognise(inputs->kernel, &inputs->protocol, err);
+        r = plan_kernel(inputs, config, err);
     return r < 0 ? error_prefix(err, r, "cannot load kernel '%s'", inputs_kernel_name(config)) : 0;
 }
 
@@ -65,6 +86,8 @@ int inputs_open(struct inputs *inputs, const struct config *config, struct error
 
     *inputs = (struct inputs){0};
     r = open_kernel(inputs, config, err);
+    if (r == 0 && inputs->plan.protocol != BOOT_HERMIT)
+        r = program_config_refuse(&config->program, err);
     if (r < 0)
         return r;
     if (config->initrd) {

@@ -11,8 +11,8 @@
 struct inputs {
     struct hermit_archive *archive; /* the kernel came out of it; NULL: it is a file of its own */
     struct image *kernel;
-    enum boot_protocol protocol;
-    struct image *initrd; /* NULL: none */
+    struct boot_plan plan; /* what the kernel wants of the machine */
+    struct image *initrd;  /* NULL: none */
     struct boot_module modules[CONFIG_MAX_MODULES];
     size_t module_count;
 };

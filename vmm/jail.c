@@ -147,7 +147,8 @@ int jail_enter(struct jail *jail, const struct guardian *guardian, struct error 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         r = error_set_errno(err, -errno, "cannot do without new privileges");
     if (r == 0)
-        r = jail_landlock_prepare(&jail->config->devices, &jail->landlock, &landlock_fd, err);
+        r = jail_landlock_prepare(jail->config, jail->private_folder, &jail->landlock, &landlock_fd,
+                                  err);
     if (r == 0)
         r = enter_namespaces(err);
     if (r == 0)

@@ -21,6 +21,8 @@ struct jail {
     bool wanted;                 /* false: --no-jail, or a build that cannot live in it */
     bool closed;                 /* jail_enter() has succeeded */
     struct jail_user user;
+    bool hermit;                /* the image makes file calls, on its CPUs' threads */
+    const char *private_folder; /* of such an image, borrowed; NULL: none */
     /* What the kernel gave, for people. */
     int landlock;     /* the version of its interface; 0: none */
     bool own_users;   /* a user namespace */

@@ -9,8 +9,9 @@
 
 #include "filters.h"
 
-static unsigned features_of(const struct config *config)
+static unsigned features_of(const struct jail *jail)
 {
+    const struct config *config = jail->config;
     const struct device_config *devices = &config->devices;
     unsigned features = 0;
 
@@ -27,6 +28,8 @@ static unsigned features_of(const struct config *config)
     if (devices->rng || devices->balloon.wanted || devices->transport == TRANSPORT_PCI ||
         config->virtio_console != CONSOLE_NONE)
         features |= FILTER_OTHER;
+    if (jail->hermit)
+        features |= FILTER_HERMIT;
     if (config->gdb)
         features |= FILTER_GDB;
     return features;
@@ -39,7 +42,7 @@ int jail_filter_thread(const struct jail *jail, enum thread_kind kind)
 
     if (!jail->closed)
         return 0;
-    filter = &filters[kind][features_of(jail->config)];
+    filter = &filters[kind][features_of(jail)];
     program.len = (unsigned short)(filter->len / sizeof(struct sock_filter));
     /* It is only read. */
     program.filter = (struct sock_filter *)(uintptr_t)(filter_bytes + filter->start);

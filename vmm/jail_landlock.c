@@ -55,11 +55,11 @@ static struct ruleset everything(int version, size_t *ret_size)
     return all;
 }
 
-static int allow_share(int ruleset_fd, const struct config_share *share, uint64_t handled)
+static int allow_folder(int ruleset_fd, const char *path, bool read_only, uint64_t handled)
 {
-    _cleanup_close_ int fd = open(share->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct landlock_path_beneath_attr beneath = {
-        .allowed_access = (share->read_only ? FS_READ : FS_READ | FS_WRITE) & handled,
+        .allowed_access = (read_only ? FS_READ : FS_READ | FS_WRITE) & handled,
         .parent_fd = fd,
     };
 
@@ -69,14 +69,39 @@ static int allow_share(int ruleset_fd, const struct config_share *share, uint64_
     return 0;
 }
 
-int jail_landlock_prepare(const struct device_config *devices, int *ret_version, int *ret_fd,
-                          struct error *err)
+static int allow_folders(int fd, const struct config *config, const char *private_folder,
+                         uint64_t handled, struct error *err)
+{
+    const struct device_config *devices = &config->devices;
+    const struct program_config *program = &config->program;
+    const char *path = NULL;
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < devices->share_count; i++) {
+        path = devices->shares[i].path;
+        r = allow_folder(fd, path, devices->shares[i].read_only, handled);
+    }
+    for (size_t i = 0; r == 0 && i < program->mapping_count; i++) {
+        path = program->mappings[i].host;
+        r = allow_folder(fd, path, program->mappings[i].read_only, handled);
+        r = r == -ENOTDIR ? 0 : r; /* a file that is mapped is open already */
+    }
+    if (r == 0 && private_folder) {
+        path = private_folder;
+        r = allow_folder(fd, path, false, handled);
+    }
+    return r < 0 ? error_set_errno(err, r, "cannot allow '%s' to Landlock", path) : 0;
+}
+
+int jail_landlock_prepare(const struct config *config, const char *private_folder, int *ret_version,
+                          int *ret_fd, struct error *err)
 {
     int version =
         (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     _cleanup_close_ int fd = -1;
     struct ruleset all;
     size_t size;
+    int r;
 
     if (version <= 0) { /* not built into this kernel, or not turned on */
         *ret_version = 0;
@@ -87,13 +112,9 @@ int jail_landlock_prepare(const struct device_config *devices, int *ret_version,
     fd = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
     if (fd < 0)
         return error_set_errno(err, -errno, "cannot make a Landlock ruleset");
-    for (unsigned i = 0; i < devices->share_count; i++) {
-        int r = allow_share(fd, &devices->shares[i], all.fs);
-
-        if (r < 0)
-            return error_set_errno(err, r, "cannot allow '%s' to Landlock",
-                                   devices->shares[i].path);
-    }
+    r = allow_folders(fd, config, private_folder, all.fs, err);
+    if (r < 0)
+        return r;
     *ret_version = version;
     *ret_fd = take_fd(&fd);
     return 0;

@@ -68,12 +68,18 @@ static bool take_owner(struct jail_user *user, const char *folder, const char *w
 }
 
 /* What the guest reaches by paths at any time is reached with the rights of whom it belongs to. */
-static bool take_owner_of_paths(const struct device_config *devices, struct jail_user *user)
+static bool take_owner_of_paths(const struct config *config, struct jail_user *user)
 {
+    const struct device_config *devices = &config->devices;
+    const struct program_config *program = &config->program;
     _cleanup_free_ char *path = NULL;
 
     if (devices->share_count > 0)
         return take_owner(user, devices->shares[0].path, "the owner of the first share");
+    if (program->mapping_count > 0)
+        return take_owner(user, program->mappings[0].host, "the owner of the first mapping");
+    if (program->keep_files && take_owner(user, program->keep_files, "the owner of --keep-files"))
+        return true;
     if (!devices->vsock.cid)
         return false;
     path = strdup(devices->vsock.path);
@@ -93,7 +99,7 @@ int jail_choose_user(const struct config *config, struct jail_user *ret_user, st
         user.uid = (uid_t)config->uid;
         user.gid = (gid_t)config->uid;
         user.why = "chosen by --uid";
-    } else if (user.change && !take_owner_of_paths(&config->devices, &user)) {
+    } else if (user.change && !take_owner_of_paths(config, &user)) {
         r = claim_one(config, &user, err);
     }
     if (r == 0 && config->gid != CONFIG_NO_ID)

@@ -319,8 +319,9 @@ static int data_used(uint64_t *ret_bytes)
 }
 
 #ifdef OSVM_SANITIZED
-#define DATA_IS_BOUNDED false /* the sanitizers' shadow memory alone is more than any machine has \
-                               */
+#define DATA_IS_BOUNDED                                                       \
+    false /* the sanitizers' shadow memory alone is more than any machine has \
+           */
 #else
 #define DATA_IS_BOUNDED true
 #endif

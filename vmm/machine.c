@@ -17,6 +17,7 @@
 #include "footprint.h"
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
+#include "hermit_machine.h"
 #include "limits.h"
 #include "virtio/vsock.h"
 
@@ -217,6 +218,7 @@ static int create_loop(struct machine *machine, struct error *err)
     sigaddset(&mask, SIGQUIT);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that has become too large */
     vcpu_install_kick();
     machine->signals.callback = on_signal;
     r = loop_signals_add(machine->loop, &machine->signals, &mask);
@@ -252,7 +254,11 @@ static int create_memory(struct machine *machine, struct error *err)
 {
     struct guest_memory_options options = machine_memory_options(machine->config);
     const char *lacks = guest_memory_host_lacks(&options);
-    int r = guest_memory_create(&options, &machine->mem, err);
+    int r;
+
+    options.base = machine->plan->ram_base;
+    options.hole = hermit_is_wanted(machine) ? LAYOUT_HERMIT_HOLE : 0;
+    r = guest_memory_create(&options, &machine->mem, err);
 
     if (r < 0)
         return error_prefix(err, r, "--mem");
@@ -275,7 +281,9 @@ static int add_ports(struct machine *machine, struct error *err)
         &machine->sleep.pm1a_range,
         &machine->osvm_port.range,
         /* The PCI host bridge has its ports, where there is one, and passes on what is its own. */
-        config->devices.transport == TRANSPORT_PCI ? NULL : &machine->reset.range,
+        devices_transport(config, hermit_is_wanted(machine)) == TRANSPORT_PCI
+            ? NULL
+            : &machine->reset.range,
         /* The user's choice: last, so that it is the one refused. */
         config->debug_exit_port == CONFIG_NO_PORT ? NULL : &machine->debug_exit.range,
     };
@@ -292,9 +300,10 @@ static int add_ports(struct machine *machine, struct error *err)
 
 static uint64_t high_memory(const struct machine *machine)
 {
-    uint64_t size = guest_memory_size(machine->mem);
+    size_t count;
+    const struct guest_region *regions = guest_memory_regions(machine->mem, &count);
 
-    return size > LAYOUT_LOW_RAM_END ? size - LAYOUT_LOW_RAM_END : 0;
+    return count > 1 ? regions[1].size : 0;
 }
 
 /* Those that can fail. */
@@ -368,6 +377,7 @@ static int create_devices(struct machine *machine, struct error *err)
         .reset_register = &machine->reset.range,
         .console = machine->virtio_console ? &machine->virtio_end.host : NULL,
         .log = machine->log,
+        .hermit = hermit_is_wanted(machine),
     };
     int r = devices_create(machine->config, &host, &machine->devices, err);
 
@@ -380,13 +390,14 @@ static int create_vcpus(struct machine *machine, struct error *err)
 {
     unsigned count = machine->config->cpus;
     struct cpuid cpuid;
-    int tsc_khz, r;
+    int khz, r;
 
     machine->vcpus = calloc(count, sizeof(*machine->vcpus));
     if (!machine->vcpus)
         return error_set(err, -ENOMEM, "out of memory");
-    tsc_khz = ioctl(machine->vm.fd, KVM_GET_TSC_KHZ, 0);
-    r = cpuid_init(&cpuid, &machine->kvm, count, tsc_khz > 0 ? (unsigned)tsc_khz : 0, err);
+    khz = ioctl(machine->vm.fd, KVM_GET_TSC_KHZ, 0);
+    machine->tsc_khz = khz > 0 ? (unsigned)khz : 0;
+    r = cpuid_init(&cpuid, &machine->kvm, count, machine->tsc_khz, err);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < count; i++) {
@@ -398,6 +409,7 @@ static int create_vcpus(struct machine *machine, struct error *err)
         machine->vcpu_count = i + 1;
         vcpu->ports = &machine->ports;
         vcpu->mmio = &machine->mmio;
+        vcpu->hypercalls = hermit_hypercalls(machine->hermit);
         vcpu->observer = &machine->observer;
         vcpu->hook = &machine->thread_hook;
         vcpu->ending = &machine->ending;
@@ -426,6 +438,7 @@ static int create_gdb(struct machine *machine, struct error *err)
 }
 
 int machine_create(struct machine *machine, const struct config *config,
+                   const struct boot_plan *plan, const char *private_folder,
                    const struct terminal *terminal, const struct log *log, struct stages *stages,
                    struct error *err)
 {
@@ -433,6 +446,8 @@ int machine_create(struct machine *machine, const struct config *config,
 
     *machine = (struct machine){
         .config = config,
+        .plan = plan,
+        .private_folder = private_folder,
         .log = log,
         .stages = stages,
         .kvm.fd = -1,
@@ -463,6 +478,8 @@ int machine_create(struct machine *machine, const struct config *config,
         r = create_board(machine, err);
     if (r == 0)
         r = create_devices(machine, err);
+    if (r == 0 && hermit_is_wanted(machine))
+        r = hermit_create(machine, &machine->hermit, err);
     if (r == 0)
         r = create_vcpus(machine, err);
     if (r == 0)
@@ -481,6 +498,7 @@ void machine_destroy(struct machine *machine)
         vcpu_destroy(&machine->vcpus[i]);
     free(machine->vcpus);
     free(machine->cmdline);
+    hermit_destroy(machine->hermit);
     devices_destroy(machine->devices);
     if (machine->board_ready) {
         serial_destroy(&machine->serial);
@@ -502,10 +520,10 @@ void machine_destroy(struct machine *machine)
     pthread_mutex_destroy(&machine->end_lock);
 }
 
-int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
+/* What a PC's firmware leaves in memory, and what it passes on. */
+static int write_firmware(struct machine *machine, struct boot_request *request, struct error *err)
 {
     struct acpi_options acpi = {.cpus = machine->vcpu_count};
-    struct boot_result boot;
     int r = devices_cmdline(machine->devices, request->cmdline, &machine->cmdline);
 
     if (r < 0)
@@ -515,8 +533,24 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     r = acpi_build(machine->mem, &acpi, &request->rsdp, err);
     if (r == 0 && reset_vector_write(machine->mem) < 0)
         r = error_set(err, -EFAULT, "the memory is too small for the reset vector");
+    return r;
+}
+
+int machine_load(struct machine *machine, struct boot_request *request, struct error *err)
+{
+    struct hermit_handover handover;
+    struct boot_result boot;
+    int r = 0;
+
+    if (hermit_is_wanted(machine)) {
+        handover = hermit_describe(machine);
+        request->hermit = &handover;
+    } else {
+        r = write_firmware(machine, request, err);
+    }
     if (r == 0)
         r = image_load(request, machine->mem, &boot, err);
+    request->hermit = NULL;
     for (unsigned i = 0; r == 0 && i < machine->vcpu_count; i++) {
         r = vcpu_set_entry(&machine->vcpus[i], &boot.entry);
         if (r < 0)
@@ -525,6 +559,9 @@ int machine_load(struct machine *machine, struct boot_request *request, struct e
     if (r == 0) {
         log_info(machine->log, "booting a %s, entry 0x%" PRIx64, boot_protocol_name(boot.protocol),
                  boot.entry.rip);
+        if (boot.hermit_interface)
+            log_info(machine->log, "hypercall interface %u, memory begins at 0x%" PRIx64,
+                     boot.hermit_interface, machine->plan->ram_base);
         stages_reach(machine->stages, STAGE_LOADED);
     }
     return r;

@@ -62,10 +62,14 @@ struct machine_end {
     char text[256];            /* one line for a person */
 };
 
+struct hermit_machine;
+
 struct machine {
-    const struct config *config; /* borrowed */
-    const struct log *log;       /* borrowed */
-    struct stages *stages;       /* borrowed */
+    const struct config *config;  /* borrowed */
+    const struct boot_plan *plan; /* borrowed */
+    const char *private_folder;   /* for a Hermit image's files, borrowed; NULL: none was made */
+    const struct log *log;        /* borrowed */
+    struct stages *stages;        /* borrowed */
     struct loop *loop;
     struct kvm kvm;
     struct guest_memory *mem;
@@ -88,11 +92,13 @@ struct machine {
     struct console *virtio_console; /* NULL: there is none */
     struct console_virtio virtio_end;
     struct devices *devices;
-    char *cmdline; /* the kernel's */
+    struct hermit_machine *hermit; /* NULL: it is not for a Hermit image */
+    char *cmdline;                 /* the kernel's */
     struct vcpu *vcpus;
     unsigned vcpu_count;
     struct vcpu_gate gate;
     struct gdb_server *gdb; /* NULL: not asked for */
+    unsigned tsc_khz;       /* 0: KVM does not say */
 
     struct power_sink power;
     struct vcpu_observer observer;
@@ -110,21 +116,24 @@ struct machine {
 };
 
 /**
- * Build the machine: VM, memory, board, devices, CPUs, console. SIGTERM, SIGINT, SIGHUP and SIGQUIT
- * are blocked in the process from here on, and taken by the loop.
+ * Build the machine that the plan of an image asks for: VM, memory, board, devices, CPUs, console.
+ * SIGTERM, SIGINT, SIGHUP and SIGQUIT are blocked in the process from here on, and taken by the
+ * loop.
  *
- * @terminal  of standard input, as it was found; copied
+ * @private_folder  for what a Hermit image writes outside of its mappings; NULL: one of its own
+ * @terminal        of standard input, as it was found; copied
  * Returns 0 or a negative errno with the reason in err. In both cases machine_destroy() follows.
  * The main thread.
  */
 int machine_create(struct machine *machine, const struct config *config,
+                   const struct boot_plan *plan, const char *private_folder,
                    const struct terminal *terminal, const struct log *log, struct stages *stages,
                    struct error *err);
 void machine_destroy(struct machine *machine);
 
 /**
- * Put the image into it and the CPUs at its entry. `request->rsdp` is filled in here, and what the
- * kernel has to be told of devices is added to its command line.
+ * Put the image into it and the CPUs at its entry. What only the machine knows of `request` is
+ * filled in here, and what the kernel has to be told of devices is added to its command line.
  * Returns 0 or a negative errno with the reason in err.
  */
 int machine_load(struct machine *machine, struct boot_request *request, struct error *err);

@@ -23,7 +23,9 @@
 #include "machine.h"
 #include "options.h"
 #include "plan.h"
+#include "private_folder.h"
 #include "stages.h"
+#include "stats.h"
 #include "version.h"
 
 static int open_log(struct log *log, const struct config *config, struct error *err)
@@ -47,6 +49,7 @@ struct run {
     struct inputs inputs;
     struct guardian guardian;
     struct jail jail;
+    struct private_folder files; /* of a Hermit image */
     struct limits limits;
 };
 
@@ -88,8 +91,8 @@ static int run_machine(struct run *run)
     struct machine machine;
     struct machine_end end;
     struct error err = {0};
-    int r = machine_create(&machine, &run->config, &run->guardian.terminal, &run->log, &run->stages,
-                           &err);
+    int r = machine_create(&machine, &run->config, &run->inputs.plan, run->files.path,
+                           &run->guardian.terminal, &run->log, &run->stages, &err);
 
     if (r < 0)
         limits_explain(&run->limits, r, &err);
@@ -109,6 +112,8 @@ static int run_machine(struct run *run)
     end = machine.end;
     if (r == 0) {
         write_record(run, &end, &machine);
+        if (run->config.stats)
+            stats_print(&machine, &run->stages);
         tell_end(&run->log, &end);
     } else {
         end.status = refuse(run, &err);
@@ -133,8 +138,9 @@ static int check_machine(struct run *run)
 /* The guardian: wait, tell what the VM process cannot tell any more, tidy up. */
 static int watch_machine(struct run *run)
 {
-    int keep[3 + CGROUP_MAX_DESCRIPTORS] = {run->log.fd, run->record_fd, run->jail.user.claim_fd};
-    size_t kept = 3 + limits_descriptors(&run->limits, keep + 3);
+    int keep[4 + CGROUP_MAX_DESCRIPTORS] = {run->log.fd, run->record_fd, run->jail.user.claim_fd,
+                                            run->files.parent_fd};
+    size_t kept = 4 + limits_descriptors(&run->limits, keep + 4);
     struct guardian_verdict verdict;
     struct machine_end end;
     struct limit_breach breach;
@@ -148,6 +154,7 @@ static int watch_machine(struct run *run)
                   &run->limits.task, &verdict);
     if (!run->config.check)
         leftovers_remove(&run->config);
+    private_folder_remove(&run->files);
     if (verdict.signal) {
         end = (struct machine_end){.reason = MACHINE_KILLED, .status = verdict.status};
         if (limits_judge(&run->limits, verdict.signal, &breach))
@@ -180,6 +187,22 @@ static void close_unnamed(const struct device_config *devices)
     guardian_close_others(named, count);
 }
 
+/* A Hermit image writes files; where they are not kept, their folder is the guardian's to remove.
+ */
+static int prepare_files(struct run *run, struct error *err)
+{
+    int r = 0;
+
+    run->jail.hermit = run->inputs.plan.hermit_interface > 0;
+    if (run->jail.hermit && !run->config.program.keep_files && !run->config.check)
+        r = private_folder_make(&run->files, &run->jail.user, err);
+    run->jail.private_folder =
+        run->config.program.keep_files ? run->config.program.keep_files : run->files.path;
+    if (!run->jail.hermit)
+        run->jail.private_folder = NULL;
+    return r;
+}
+
 /* Everything that is asked for is known: take what wants the caller's view, and become two. */
 static int start(struct run *run)
 {
@@ -197,6 +220,8 @@ static int start(struct run *run)
     if (inputs_open(&run->inputs, &run->config, &err) < 0)
         return refuse(run, &err);
     stages_reach(&run->stages, STAGE_IMAGES);
+    if (prepare_files(run, &err) < 0)
+        return refuse(run, &err);
     if (run->config.no_jail)
         log_warning(&run->log, "--no-jail: a guest that breaks out has all of your rights");
     if (limits_begin(&run->limits, &run->config, &err) < 0)
@@ -205,6 +230,7 @@ static int start(struct run *run)
         return refuse(run, &err);
     if (run->guardian.vm)
         return watch_machine(run);
+    close_fd(take_fd(&run->files.parent_fd)); /* to remove it is the guardian's */
     stages_reach(&run->stages, STAGE_FORKED);
     if (limits_enter(&run->limits, &err) < 0)
         return refuse(run, &err);
@@ -253,6 +279,7 @@ int main(int argc, char *argv[])
         .record_fd = -1,
         .guardian.pidfd = -1,
         .jail.user.claim_fd = -1,
+        .files.parent_fd = -1,
     };
     int status;
 
@@ -264,6 +291,7 @@ int main(int argc, char *argv[])
     limits_finish(&own.limits);
     close_fd(own.record_fd);
     close_fd(own.guardian.pidfd);
+    private_folder_remove(&own.files);
     jail_release(&own.jail);
     config_free(&own.config);
     return status;

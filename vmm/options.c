@@ -156,6 +156,19 @@ static int set_ksm(struct config *config, const char *value, struct error *err)
     return 0;
 }
 
+static int set_aslr(struct config *config, const char *value, struct error *err)
+{
+    if (strcmp(value, "on") == 0)
+        config->aslr = ASLR_ON;
+    else if (strcmp(value, "off") == 0)
+        config->aslr = ASLR_OFF;
+    else if (parse_u64(value, 0, UINT64_MAX, &config->ram_base) == 0)
+        config->aslr = ASLR_GIVEN;
+    else
+        return error_set(err, -EINVAL, "'%s' is none of on, off and an address", value);
+    return 0;
+}
+
 static int set_debug_exit(struct config *config, const char *value, struct error *err)
 {
     uint64_t port = PORT_DEBUG_EXIT;
@@ -217,6 +230,41 @@ static int set_rng(struct config *config, const char *value, struct error *err)
 static int set_transport(struct config *config, const char *value, struct error *err)
 {
     return device_config_set_transport(&config->devices, value, err);
+}
+
+static int add_argument(struct config *config, const char *value, struct error *err)
+{
+    return program_config_add_argument(&config->program, value, err);
+}
+
+static void clear_arguments(struct config *config)
+{
+    program_config_clear_arguments(&config->program);
+}
+
+static int add_variable(struct config *config, const char *value, struct error *err)
+{
+    return program_config_add_variable(&config->program, value, err);
+}
+
+static void clear_variables(struct config *config)
+{
+    program_config_clear_variables(&config->program);
+}
+
+static int add_mapping(struct config *config, const char *value, struct error *err)
+{
+    return program_config_add_mapping(&config->program, value, err);
+}
+
+static void clear_mappings(struct config *config)
+{
+    program_config_clear_mappings(&config->program);
+}
+
+static int set_keep_files(struct config *config, const char *value, struct error *err)
+{
+    return set_path(&config->program.keep_files, value, err);
 }
 
 /* stdio, none, file=PATH or socket=PATH. */
@@ -289,6 +337,14 @@ static int set_gdb(struct config *config, const char *value, struct error *err)
     int r = gdb_server_check(value, err);
 
     return r < 0 ? r : set_string(&config->gdb, value, err);
+}
+
+static int set_stats(struct config *config, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    config->stats = true;
+    return 0;
 }
 
 static int set_check(struct config *config, const char *value, struct error *err)
@@ -389,9 +445,21 @@ static const struct option table[] = {
      "the host does with shared memory)"},
     {"ksm", OPTION_FLAG, NULL, false, set_ksm, NULL, NULL,
      "let the host merge pages with equal ones of other VMs"},
+    {"aslr", OPTION_VALUE, "WHERE", false, set_aslr, NULL, NULL,
+     "where a Hermit image's memory begins: on (default; elsewhere each\n"
+     "time), off, or an address (a multiple of 2 MiB)"},
     {"debug-exit", OPTION_OPTIONAL, "PORT", false, set_debug_exit, NULL, NULL,
      "a port (default: 0xf4) to which a test guest writes v in order to\n"
      "end with status (v << 1) | 1"},
+    {"arg", OPTION_LIST, "TEXT", false, add_argument, clear_arguments,
+     "The program in a Hermit image", "an argument for it; what stands behind '--' is the same"},
+    {"env", OPTION_LIST, "NAME[=VALUE]", false, add_variable, clear_variables, NULL,
+     "an environment variable; without a value, the caller's; -e for short"},
+    {"map", OPTION_LIST, "HOST:GUEST[:ro]", false, add_mapping, clear_mappings, NULL,
+     "have it see a file or folder of the host; it sees no other, and what\n"
+     "it writes elsewhere vanishes with the machine"},
+    {"keep-files", OPTION_VALUE, "DIR", false, set_keep_files, NULL, NULL,
+     "keep that in DIR, which must be new or empty"},
     {"disk", OPTION_LIST, "DISK", false, add_disk, clear_disks, "Devices",
      "path=FILE or scratch=SIZE, with ro, size=, serial=, rate= (bytes a\n"
      "second), iops=, cache=writeback, unsafe or direct; may be repeated"},
@@ -407,7 +475,7 @@ static const struct option table[] = {
      "memory that can be taken back: size=, deflate-on-oom, reporting,\n"
      "stats=SECONDS"},
     {"transport", OPTION_VALUE, "KIND", false, set_transport, NULL, NULL,
-     "how the guest finds them: mmio (default) or pci"},
+     "how the guest finds them: mmio (default) or pci (default for Hermit)"},
     {"cpu-affinity", OPTION_VALUE, "LIST", false, limits_config_set_affinity, NULL, "Limits",
      "pin each CPU to one of these CPUs of the host, in turn: 0-3,5"},
     {"cpu-quota", OPTION_VALUE, "PERCENT", false, limits_config_set_quota, NULL, NULL,
@@ -451,6 +519,9 @@ static const struct option table[] = {
     {"gdb", OPTION_VALUE, "PORT|SOCKET", false, set_gdb, NULL, "Debugging",
      "wait for gdb before the first instruction: on a port of 127.0.0.1, or\n"
      "on a Unix socket at this path"},
+    {"stats", OPTION_FLAG, NULL, false, set_stats, NULL, NULL,
+     "at the end, say on standard error how long each stage took, and count\n"
+     "exits and hypercalls by kind"},
     {"config", OPTION_VALUE, "FILE", true, set_nothing, NULL, "This program",
      "take options from a JSON object, with the names above; those of\n"
      "the command line win"},
@@ -503,6 +574,8 @@ static int next_option(int argc, char *const argv[], int *at, struct given *ret_
         word = "--help";
     else if (strcmp(word, "-V") == 0)
         word = "--version";
+    else if (strcmp(word, "-e") == 0)
+        word = "--env";
     if (strncmp(word, "--", 2) != 0 || !word[2])
         return error_set(err, -EINVAL,
                          "unexpected argument '%s' (a kernel is given with --kernel FILE)", word);
@@ -527,6 +600,12 @@ static int next_option(int argc, char *const argv[], int *at, struct given *ret_
     return 0;
 }
 
+/* Whether there is an option at argv[at], before the end and "--". */
+static bool is_option(int argc, char *const argv[], int at)
+{
+    return at < argc && strcmp(argv[at], "--") != 0;
+}
+
 /* Look over the command line: its form, repetitions, and what comes before everything else. */
 static int scan(int argc, char *const argv[], const char **ret_config_file,
                 enum options_action *ret_action, struct error *err)
@@ -534,7 +613,7 @@ static int scan(int argc, char *const argv[], const char **ret_config_file,
     bool seen[ARRAY_SIZE(table)] = {0};
     bool help = false, version = false;
 
-    for (int at = 1; at < argc;) {
+    for (int at = 1; is_option(argc, argv, at);) {
         struct given given;
         int r = next_option(argc, argv, &at, &given, err);
 
@@ -552,23 +631,17 @@ static int scan(int argc, char *const argv[], const char **ret_config_file,
     return 0;
 }
 
-int options_parse(int argc, char *const argv[], struct config *config,
-                  enum options_action *ret_action, struct error *err)
+/* Set one after the other what the command line says, and what is behind "--". */
+static int apply(int argc, char *const argv[], struct config *config, struct error *err)
 {
-    const char *config_file = NULL;
-    enum options_action action = OPTIONS_RUN;
     bool cleared[ARRAY_SIZE(table)] = {0};
-    int r = scan(argc, argv, &config_file, &action, err);
+    size_t arg = 0;
+    int at = 1;
 
-    if (r < 0)
-        return r;
-    if (action == OPTIONS_RUN && config_file) {
-        r = config_file_read(config_file, config, err);
-        if (r < 0)
-            return r;
-    }
-    for (int at = 1; action == OPTIONS_RUN && at < argc;) {
+    option_find("arg", strlen("arg"), &arg);
+    while (is_option(argc, argv, at)) {
         struct given given;
+        int r;
 
         r = next_option(argc, argv, &at, &given, err);
         if (r < 0)
@@ -581,6 +654,33 @@ int options_parse(int argc, char *const argv[], struct config *config,
         if (r < 0)
             return error_prefix(err, r, "--%s", given.option->name);
     }
+    if (at < argc && !cleared[arg])
+        table[arg].clear(config);
+    while (++at < argc) {
+        int r = table[arg].set(config, argv[at], err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int options_parse(int argc, char *const argv[], struct config *config,
+                  enum options_action *ret_action, struct error *err)
+{
+    const char *config_file = NULL;
+    enum options_action action = OPTIONS_RUN;
+    int r = scan(argc, argv, &config_file, &action, err);
+
+    if (r < 0)
+        return r;
+    if (action == OPTIONS_RUN) {
+        r = config_file ? config_file_read(config_file, config, err) : 0;
+        if (r == 0)
+            r = apply(argc, argv, config, err);
+        if (r < 0)
+            return r;
+    }
     r = action == OPTIONS_RUN ? check_consoles(config, err) : 0;
     if (r == 0)
         *ret_action = action;
@@ -589,7 +689,7 @@ int options_parse(int argc, char *const argv[], struct config *config,
 
 void options_print_help(void)
 {
-    printf("Usage: osvm-vmm [OPTION]...\n"
+    printf("Usage: osvm-vmm [OPTION]... [-- ARGUMENT...]\n"
            "Run one virtual machine on /dev/kvm: boot a kernel image, show its console, end with "
            "its status.\n");
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

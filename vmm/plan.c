@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/parse.h"
@@ -33,7 +34,7 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
     char size[32];
 
     printf("kernel:   %s, %s, %s\n", inputs_kernel_name(config),
-           boot_protocol_name(inputs->protocol),
+           boot_protocol_name(inputs->plan.protocol),
            format_size(image_size(inputs->kernel), size, sizeof(size)));
     if (inputs->initrd)
         printf("initrd:   %s, %s\n", config->initrd,
@@ -46,6 +47,10 @@ static void print_plan(const struct config *config, const struct inputs *inputs,
     printf("memory:   %s%s%s\n", format_size(guest_memory_size(machine->mem), size, sizeof(size)),
            config->hugepages ? ", huge pages" : "", config->prefault ? ", prefaulted" : "");
     print_pages(config);
+    if (inputs->plan.hermit_interface)
+        printf("hermit:   hypercall interface %u, memory begins at 0x%" PRIx64 "%s\n",
+               inputs->plan.hermit_interface, inputs->plan.ram_base,
+               config->aslr == ASLR_ON ? " this time" : "");
     printf("cpus:     %u (this host's KVM takes at most %u)\n", config->cpus,
            machine->kvm.max_vcpus);
     printf("console:  %s%s\n", consoles[config->console],
@@ -67,7 +72,8 @@ int plan_check(const struct config *config, const struct inputs *inputs,
     struct boot_request request = inputs_boot_request(inputs, config);
     struct machine machine;
     char text[512];
-    int r = machine_create(&machine, config, &guardian->terminal, log, stages, err);
+    int r = machine_create(&machine, config, &inputs->plan, NULL, &guardian->terminal, log, stages,
+                           err);
 
     if (r == 0) {
         r = machine_load(&machine, &request, err);

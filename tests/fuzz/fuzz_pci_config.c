@@ -1,7 +1,7 @@
 /*
  * guest/pci_host.h and virtio/pci.h: a program of accesses to configuration space (by ports and by
  * ECAM), to the BARs, wherever they are by then, and to guest memory; against two devices that take
- * every chain.
+ * every chain. The first byte's highest bit chooses the board.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -74,7 +74,8 @@ static void run_step(struct machine *machine, const uint8_t *step)
         access_bus(&machine->mmio, LAYOUT_PCI_ECAM + at * 17U % MIB, buf, len, write);
         break;
     case KIND_BAR:
-        access_bus(&machine->mmio, function->bar_base + at % VIRTIO_PCI_BAR_SIZE, buf, len, write);
+        access_bus(&machine->mmio, function->bar_base + at % VIRTIO_PCI_PARTS_SIZE, buf, len,
+                   write);
         break;
     case KIND_CONFIG:
         access_bus(&machine->mmio,
@@ -86,7 +87,8 @@ static void run_step(struct machine *machine, const uint8_t *step)
         access_bus(&machine->mmio, function->bar_base + at, buf, likely_width(at), true);
         break;
     case KIND_WINDOW:
-        access_bus(&machine->mmio, LAYOUT_PCI_WINDOW + at * 2048ULL + step[7], buf, len, write);
+        access_bus(&machine->mmio, machine->host.board->window + at * 2048ULL + step[7], buf, len,
+                   write);
         break;
     case KIND_MEMORY:
         guest_memory_write(machine->mem, at, buf, 5);
@@ -97,7 +99,7 @@ static void run_step(struct machine *machine, const uint8_t *step)
     }
 }
 
-static void build(struct machine *machine)
+static void build(struct machine *machine, const struct pci_board *board)
 {
     struct guest_memory_options options = {.size = MEMORY_SIZE};
     struct virtio_env env;
@@ -108,7 +110,7 @@ static void build(struct machine *machine)
     guest_memory_zero(machine->mem, 0, MEMORY_SIZE);
     machine->ports.count = machine->mmio.count = 0;
     env = (struct virtio_env){.loop = machine->loop, .mem = machine->mem};
-    if (pci_host_init(&machine->host, NULL, NULL) < 0 ||
+    if (pci_host_init(&machine->host, board, NULL, NULL) < 0 ||
         bus_add(&machine->ports, &machine->host.port_range) < 0 ||
         bus_add(&machine->mmio, &machine->host.ecam_range) < 0 ||
         bus_add(&machine->mmio, &machine->host.window_range) < 0)
@@ -124,14 +126,18 @@ static void build(struct machine *machine)
 /* What must hold whatever the guest did. */
 static void check(const struct machine *machine)
 {
+    const struct pci_board *board = machine->host.board;
+
     for (unsigned i = 0; i < DEVICES; i++) {
         const struct pci_function *function = &machine->pcis[i].function;
 
         if (load_le16(function->config) != 0x1af4 || function->config[0x34] != 0x40)
             abort();
         if (function->bar_base != PCI_BAR_UNMAPPED &&
-            !range_inside(function->bar_base - LAYOUT_PCI_WINDOW, function->bar_size,
-                          LAYOUT_PCI_WINDOW_SIZE))
+            !range_inside(function->bar_base - board->window, function->bar_size,
+                          board->window_size))
+            abort();
+        if (board->plain && machine->pcis[i].msix_enabled)
             abort();
     }
     for (unsigned i = 0; i < IRQ_COUNT; i++) {
@@ -144,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct machine machine;
 
-    build(&machine);
+    build(&machine, size && (data[0] & 0x80) ? &pci_board_hermit : &pci_board_pc);
     for (; size >= STEP_SIZE; data += STEP_SIZE, size -= STEP_SIZE)
         run_step(&machine, data);
     check(&machine);

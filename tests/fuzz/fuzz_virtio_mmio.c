@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     env = (struct virtio_env){.loop = loop, .mem = mem};
     probe_init(&probe, &env);
     probe.device.ops = &ops;
-    if (virtio_mmio_init(&mmio, &probe.device, 0xd0000000, irq, NULL, loop) < 0)
+    if (virtio_mmio_init(&mmio, &probe.device, 0xd0000000, VIRTIO_MMIO_SIZE, irq, NULL, loop) < 0)
         abort();
     for (; size >= STEP_SIZE; data += STEP_SIZE, size -= STEP_SIZE)
         run_step(&mmio, mem, data);

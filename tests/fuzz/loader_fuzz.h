@@ -18,7 +18,8 @@
 
 /*
  * The first bytes of an input choose what the image is loaded with; the image follows.
- *   0  bit 0: with memory above 4 GiB; bit 1: an initrd; bits 4 to 6: how many modules
+ *   0  bit 0: with memory above 4 GiB (a Hermit image: all of it there); bit 1: an initrd;
+ *      bits 4 to 6: how many modules
  *   1  length of the command line, in units of 32 bytes
  *   2  size of initrd and modules, in units of 64 KiB; 0 is one byte
  *   3  length of the modules' strings, in units of 32 bytes
@@ -38,7 +39,8 @@
     } while (0)
 
 struct loader_fuzz {
-    struct guest_memory *mem[2]; /* small, large */
+    struct guest_memory *mem[2];    /* small, large */
+    struct guest_memory *hermit[2]; /* for Hermit images: at 0, and at 4 GiB; all of it is RAM */
     char text[256 * 32];
     uint8_t *blob; /* the bytes of initrd and modules */
 };
@@ -58,6 +60,15 @@ static inline struct guest_memory *loader_fuzz_memory(uint64_t size)
     return mem;
 }
 
+static inline struct guest_memory *loader_fuzz_hermit_memory(uint64_t base)
+{
+    struct guest_memory_options options = {.size = LOADER_FUZZ_SMALL, .base = base};
+    struct guest_memory *mem;
+
+    LOADER_FUZZ_CHECK(guest_memory_create(&options, &mem, NULL) == 0);
+    return mem;
+}
+
 /* Made at the first input, kept to the end of the process. */
 static inline struct loader_fuzz *loader_fuzz_state(void)
 {
@@ -66,6 +77,8 @@ static inline struct loader_fuzz *loader_fuzz_state(void)
     if (!state.blob) {
         state.mem[0] = loader_fuzz_memory(LOADER_FUZZ_SMALL);
         state.mem[1] = loader_fuzz_memory(LOADER_FUZZ_LARGE);
+        state.hermit[0] = loader_fuzz_hermit_memory(0);
+        state.hermit[1] = loader_fuzz_hermit_memory(4 * GIB);
         memset(state.text, 'x', sizeof(state.text));
         state.blob = malloc(LOADER_FUZZ_BLOB);
         LOADER_FUZZ_CHECK(state.blob);
@@ -82,11 +95,15 @@ static inline void loader_fuzz_discard(const struct guest_memory *mem, uint64_t 
     LOADER_FUZZ_CHECK(madvise(host, (size_t)len, MADV_REMOVE) == 0);
 }
 
-static inline void loader_fuzz_empty(const struct guest_memory *mem)
+static inline void loader_fuzz_empty(const struct guest_memory *mem, bool hermit)
 {
     size_t count;
     const struct guest_region *regions = guest_memory_regions(mem, &count);
 
+    if (hermit) {
+        loader_fuzz_discard(mem, regions[0].gpa, regions[0].size);
+        return;
+    }
     loader_fuzz_discard(mem, 0, LOADER_FUZZ_FORBIDDEN);
     loader_fuzz_discard(mem, LAYOUT_HIMEM_BASE, regions[0].size - LAYOUT_HIMEM_BASE);
     if (count > 1)
@@ -98,13 +115,19 @@ static inline void loader_fuzz_check(const struct guest_memory *mem,
                                      const struct boot_result *result)
 {
     const struct entry_state *entry = &result->entry;
-    uint64_t hand_over = entry->rsi ? entry->rsi : entry->rbx;
+    bool hermit = result->protocol == BOOT_HERMIT;
+    uint64_t hand_over = hermit ? entry->rdi : entry->rsi ? entry->rsi : entry->rbx;
     void *host;
+
+    LOADER_FUZZ_CHECK(hermit ? result->hermit_interface >= 1 && result->hermit_interface <= 3
+                             : result->hermit_interface == 0);
+    LOADER_FUZZ_CHECK(entry->all_cpus == hermit);
+    LOADER_FUZZ_CHECK(!hermit || guest_memory_span(mem, entry->rsp, 0x8000, &host) == 0);
 
     LOADER_FUZZ_CHECK(result->kernel_start < result->kernel_end);
     LOADER_FUZZ_CHECK(entry->rip >= result->kernel_start && entry->rip < result->kernel_end);
     LOADER_FUZZ_CHECK(guest_memory_span(mem, entry->rip, 1, &host) == 0);
-    LOADER_FUZZ_CHECK(hand_over && hand_over < LAYOUT_HIGH_RAM_BASE);
+    LOADER_FUZZ_CHECK(hand_over && (hermit || hand_over < LAYOUT_HIGH_RAM_BASE));
     LOADER_FUZZ_CHECK(guest_memory_span(mem, hand_over, 56, &host) == 0);
     LOADER_FUZZ_CHECK(guest_memory_span(mem, entry->gdt_base, entry->gdt_limit + 1U, &host) == 0);
     LOADER_FUZZ_CHECK(entry->long_mode || entry->rip <= UINT32_MAX);
@@ -118,6 +141,19 @@ static inline const char *loader_fuzz_text(struct loader_fuzz *state, unsigned u
 {
     state->text[sizeof(state->text) - 1] = '\0';
     return state->text + sizeof(state->text) - 1 - min_u64(units * 32U, sizeof(state->text) - 1);
+}
+
+/* Where its memory is to begin: what is recognised has a place, whatever the random number. */
+static inline void loader_fuzz_plan(const struct image *image, int recognised, const uint8_t *bytes,
+                                    size_t size)
+{
+    struct boot_placement placement = {.kind = RAM_BASE_RANDOM, .memory_size = LOADER_FUZZ_LARGE};
+    struct boot_plan plan = {0};
+    struct error err = {""};
+
+    memcpy(&placement.random, bytes, min_u64(size, sizeof(placement.random)));
+    LOADER_FUZZ_CHECK(image_plan(image, &placement, &plan, &err) == recognised);
+    LOADER_FUZZ_CHECK(plan.ram_base % (2 * MIB) == 0 && plan.ram_base <= 64 * GIB);
 }
 
 /* Recognise and load one image. */
@@ -138,6 +174,7 @@ static inline void loader_fuzz_load(const uint8_t *choices, const uint8_t *bytes
     struct image *blob;
     struct error err = {""};
     int recognised, loaded;
+    bool hermit;
 
     LOADER_FUZZ_CHECK(image_from_bytes(bytes, size, &request.kernel) == 0);
     LOADER_FUZZ_CHECK(image_from_bytes(state->blob, blob_size, &blob) == 0);
@@ -148,6 +185,10 @@ static inline void loader_fuzz_load(const uint8_t *choices, const uint8_t *bytes
 
     recognised = image_recognise(request.kernel, &protocol, &err);
     LOADER_FUZZ_CHECK(recognised == 0 || err.text[0]);
+    hermit = recognised == 0 && protocol == BOOT_HERMIT;
+    if (hermit)
+        mem = state->hermit[choices[0] & 1];
+    loader_fuzz_plan(request.kernel, recognised, bytes, size);
     err.text[0] = '\0';
     loaded = image_load(&request, mem, &result, &err);
     LOADER_FUZZ_CHECK(loaded == 0 || (loaded < 0 && err.text[0]));
@@ -157,7 +198,7 @@ static inline void loader_fuzz_load(const uint8_t *choices, const uint8_t *bytes
         loader_fuzz_check(mem, &result);
     image_close(blob);
     image_close(request.kernel);
-    loader_fuzz_empty(mem);
+    loader_fuzz_empty(mem, hermit);
 }
 
 /**

@@ -1,12 +1,13 @@
 /*
  * Write the seeds of the loaders' fuzz targets: small valid images of each kind, loaded in several
- * ways. make_loader_corpus FOLDER makes FOLDER/elf, pvh, bzimage and multiboot.
+ * ways. make_loader_corpus FOLDER makes FOLDER/elf, pvh, bzimage, multiboot and
+ * hermit.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "../unit/loader_images.h"
+#include "../unit/hermit_images.h"
 
 #define CHOICES 4 /* LOADER_FUZZ_CHOICES */
 
@@ -75,6 +76,8 @@ static const struct {
     {"multiboot", "flat", build_multiboot_flat},
     {"multiboot", "elf32", build_multiboot_elf32},
     {"multiboot", "elf64", build_multiboot_elf64},
+    {"hermit", "anywhere", test_hermit},
+    {"hermit", "fixed", test_hermit_fixed},
 };
 
 static int write_seed(const char *folder, size_t seed, size_t choice)

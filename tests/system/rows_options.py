@@ -10,8 +10,9 @@ from harness import Failed, Rows, Skipped, await_condition, check
 
 ROWS = Rows()
 OPTIONS = ["kernel", "cmdline", "initrd", "module", "mem", "cpus", "hugepages", "prefault", "thp",
-           "ksm", "debug-exit", "console", "virtio-console", "log", "log-level", "exit-record", "gdb",
-           "config", "check", "help", "version"]
+           "ksm", "debug-exit", "arg", "env", "map", "keep-files", "stats", "console",
+           "virtio-console", "log", "log-level", "exit-record", "gdb", "config", "check", "help",
+           "version"]
 
 
 @ROWS.row("--help names every option and status")

@@ -190,7 +190,7 @@ WORDS = [
     ("unknown option with a value", ["--frobnicate=1"], "'--frobnicate'"),
     ("abbreviated option", ["--kern", "x"], "'--kern'"),
     ("no option at all", ["bzImage"], ("'bzImage'", "--kernel")),
-    ("two dashes alone", ["--"], "'--'"),
+    ("an argument for a program", ["--", "x"], ("'x'", "Hermit image")),
     ("repeated option", ["--mem", "64", "--mem", "64"], ("'--mem'", "twice")),
     ("repeated flag", ["--check", "--check"], ("'--check'", "twice")),
     ("repeated in two forms", ["--cpus=1", "--cpus", "1"], ("'--cpus'", "twice")),

@@ -229,6 +229,97 @@ static void test_map(void **state)
     guest_memory_destroy(mem);
 }
 
+/* Memory that begins elsewhere, or with a hole that does. */
+struct place_row {
+    const char *name;
+    uint64_t base, hole, size;
+    struct guest_region regions[2]; /* without host; size 0: none */
+    const char *refused;            /* NULL: it can be had */
+};
+
+static const struct place_row places[] = {
+    {"at 2 MiB", 2 * MIB, 0, 4 * MIB, {{2 * MIB, 4 * MIB, NULL}}, NULL},
+    {"at 4 GiB", 4 * GIB, 0, 5 * GIB, {{4 * GIB, 5 * GIB, NULL}}, NULL},
+    {"at 64 GiB", 64 * GIB, 0, 4 * MIB, {{64 * GIB, 4 * MIB, NULL}}, NULL},
+    {"up to the hole", 2 * GIB, 0, GIB, {{2 * GIB, GIB, NULL}}, NULL},
+    {"over the hole", 2 * GIB, 0, GIB + PAGE, {{2 * GIB, GIB, NULL}, {4 * GIB, PAGE, NULL}}, NULL},
+    {"right below the hole",
+     3 * GIB - 2 * MIB,
+     0,
+     4 * MIB,
+     {{3 * GIB - 2 * MIB, 2 * MIB, NULL}, {4 * GIB, 2 * MIB, NULL}},
+     NULL},
+    {"a hole from 3.25 GiB on",
+     0,
+     LAYOUT_HERMIT_HOLE,
+     4 * GIB,
+     {{0, LAYOUT_HERMIT_HOLE, NULL}, {4 * GIB, 4 * GIB - LAYOUT_HERMIT_HOLE, NULL}},
+     NULL},
+    {"at the hole", 3 * GIB, 0, 2 * MIB, {{0}}, "0xc0000000 to 4 GiB is the devices'"},
+    {"in the hole", 4 * GIB - 2 * MIB, 0, 2 * MIB, {{0}}, "is the devices'"},
+    {"at 1 MiB", MIB, 0, 2 * MIB, {{0}}, "not a multiple of 2 MiB"},
+    {"a hole above 4 GiB", 0, 5 * GIB, 2 * MIB, {{0}}, "the devices' hole cannot begin"},
+    {"a hole that is not aligned", 0, GIB + PAGE, 2 * MIB, {{0}}, "the devices' hole cannot begin"},
+    {"over the last address", -(uint64_t)(2 * MIB), 0, 4 * MIB, {{0}}, "it would not end"},
+    {"at the last address", -(uint64_t)(4 * GIB), 0, 2 * MIB, {{0}}, "it would not end"},
+};
+
+static void test_place(void **state)
+{
+    const struct place_row *row = *state;
+    struct guest_memory_options options = {.size = row->size, .base = row->base, .hole = row->hole};
+    struct guest_memory *mem = NULL;
+    const struct guest_region *regions;
+    struct error err = {""};
+    size_t count;
+    int r = guest_memory_create(&options, &mem, &err);
+
+    if (r == -ENOMEM)
+        skip();
+    assert_int_equal(r, row->refused ? -EINVAL : 0);
+    if (row->refused) {
+        assert_non_null(strstr(err.text, row->refused));
+        return;
+    }
+    assert_int_equal(guest_memory_size(mem), row->size);
+    regions = guest_memory_regions(mem, &count);
+    assert_int_equal(count, row->regions[1].size ? 2 : 1);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t mark = (uint8_t)(0x55 + i);
+        void *host;
+
+        assert_int_equal(regions[i].gpa, row->regions[i].gpa);
+        assert_int_equal(regions[i].size, row->regions[i].size);
+        assert_int_equal(guest_memory_write(mem, regions[i].gpa, &mark, 1), 0);
+        assert_int_equal(*regions[i].host, mark);
+        if (regions[i].gpa)
+            assert_int_equal(guest_memory_span(mem, regions[i].gpa - 1, 1, &host), -EFAULT);
+        assert_int_equal(guest_memory_span(mem, regions[i].gpa + regions[i].size, 0, &host),
+                         -EFAULT);
+    }
+    guest_memory_destroy(mem);
+}
+
+/* Of memory that does not begin at 0 all is RAM. */
+static void test_map_elsewhere(void **state)
+{
+    struct guest_memory_options options = {.size = 2 * GIB, .base = 2 * GIB};
+    struct memory_map_entry entries[MEMORY_MAP_MAX_ENTRIES];
+    struct guest_memory *mem;
+
+    (void)state;
+    if (guest_memory_create(&options, &mem, NULL) < 0)
+        skip();
+    assert_int_equal(guest_memory_map(mem, entries), 2);
+    assert_int_equal(entries[0].gpa, 2 * GIB);
+    assert_int_equal(entries[0].size, GIB);
+    assert_int_equal(entries[0].type, MEMORY_MAP_RAM);
+    assert_int_equal(entries[1].gpa, 4 * GIB);
+    assert_int_equal(entries[1].size, GIB);
+    assert_int_equal(entries[1].type, MEMORY_MAP_RAM);
+    guest_memory_destroy(mem);
+}
+
 int main(void)
 {
     struct unit unit = {.count = 0};
@@ -236,6 +327,8 @@ int main(void)
     unit_add_rows(&unit, refusals, test_refusal);
     unit_add_rows(&unit, spans, test_span);
     unit_add_rows(&unit, maps, test_map);
+    unit_add_rows(&unit, places, test_place);
+    unit_add(&unit, "map of memory that begins elsewhere", test_map_elsewhere, NULL);
     unit_add(&unit, "the regions do not overlap on the host", test_regions_are_apart, NULL);
     unit_add(&unit, "read, write and zero", test_copy, NULL);
     unit_add(&unit, "what reaches outside does nothing", test_copy_outside, NULL);

@@ -24,7 +24,14 @@ static const struct refused_row refused[] = {
     {"value for a flag", {"--hugepages=yes"}, "takes no value"},
     {"no value", {"--kernel"}, "--kernel FILE"},
     {"stray argument", {"vmlinux"}, "unexpected argument 'vmlinux'"},
-    {"stray double dash", {"--"}, "unexpected argument '--'"},
+    {"argument before the double dash", {"x", "--", "y"}, "unexpected argument 'x'"},
+    {"variable without a name", {"-e", "=x"}, "--env: '=x' has no name"},
+    {"variable that is empty", {"--env="}, "--env: '' has no name"},
+    {"no variable", {"-e"}, "--env NAME[=VALUE]"},
+    {"mapping without a guest path", {"--map", "/tmp"}, "--map: '/tmp' is not HOST:GUEST[:ro]"},
+    {"mapping to a relative path", {"--map", "/tmp:x"}, "is not HOST:GUEST[:ro]"},
+    {"mapping of nothing", {"--map", ":/x"}, "is not HOST:GUEST[:ro]"},
+    {"files kept nowhere", {"--keep-files", ""}, "a file name is wanted"},
     {"unknown short option", {"-m"}, "unexpected argument '-m'"},
     {"empty kernel", {"--kernel="}, "--kernel: a file name is wanted"},
     {"memory of 0", {"--mem", "0"}, "--mem: a machine needs some memory, not 0"},
@@ -87,6 +94,8 @@ static void test_defaults(void **state)
     assert_int_equal(config.cpus, 1);
     assert_int_equal(config.console, CONSOLE_STDIO);
     assert_int_equal(config.debug_exit_port, CONFIG_NO_PORT);
+    assert_int_equal(config.aslr, ASLR_ON);
+    assert_int_equal(config.devices.transport, TRANSPORT_DEFAULT);
     config_free(&config);
 }
 
@@ -113,6 +122,33 @@ static void test_all(void **state)
     assert_int_equal(config.debug_exit_port, 0xf4);
     assert_true(config.hugepages);
     config_free(&config);
+}
+
+/* Where a Hermit image's memory begins. */
+static void test_aslr(void **state)
+{
+    static const struct {
+        const char *word;
+        enum aslr_kind kind;
+        uint64_t base;
+    } rows[] = {
+        {"--aslr=on", ASLR_ON, 0},
+        {"--aslr=off", ASLR_OFF, 0},
+        {"--aslr=0", ASLR_GIVEN, 0},
+        {"--aslr=0xfc0000000", ASLR_GIVEN, 63 * GIB},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *const arguments[MAX_ARGUMENTS] = {rows[i].word};
+        enum options_action action;
+        struct config config;
+
+        assert_int_equal(parse(arguments, &config, &action, NULL), 0);
+        assert_int_equal(config.aslr, rows[i].kind);
+        assert_int_equal(config.ram_base, rows[i].base);
+        config_free(&config);
+    }
 }
 
 static void test_help_and_version_win(void **state)
@@ -194,6 +230,7 @@ int main(void)
     unit_add(&unit, "defaults", test_defaults, NULL);
     unit_add(&unit, "all kinds of options", test_all, NULL);
     unit_add(&unit, "help and version come first", test_help_and_version_win, NULL);
+    unit_add(&unit, "where memory begins", test_aslr, NULL);
     unit_add(&unit, "too many modules", test_too_many_modules, NULL);
     unit_add(&unit, "the command line wins over the file", test_command_line_over_file, NULL);
     unit_add(&unit, "the table is whole", test_table, NULL);

@@ -104,7 +104,7 @@ static struct fixture *create(void)
 
     f->power = power_spy_new();
     reset_register_init(&f->reset, &f->power.sink);
-    assert_int_equal(pci_host_init(&f->host, &f->reset.range, NULL), 0);
+    assert_int_equal(pci_host_init(&f->host, &pci_board_pc, &f->reset.range, NULL), 0);
     assert_int_equal(bus_add(&f->ports, &f->host.port_range), 0);
     assert_int_equal(bus_add(&f->mmio, &f->host.ecam_range), 0);
     assert_int_equal(bus_add(&f->mmio, &f->host.window_range), 0);

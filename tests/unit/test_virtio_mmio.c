@@ -57,8 +57,9 @@ static struct fixture *build(void)
     assert_int_equal(loop_create(&f->loop), 0);
     env = (struct virtio_env){.loop = f->loop, .mem = f->mem};
     probe_init(&f->probe, &env);
-    assert_int_equal(
-        virtio_mmio_init(&f->mmio, &f->probe.device, LAYOUT_VIRTIO_MMIO, irq, NULL, f->loop), 0);
+    assert_int_equal(virtio_mmio_init(&f->mmio, &f->probe.device, LAYOUT_VIRTIO_MMIO,
+                                      VIRTIO_MMIO_SIZE, irq, NULL, f->loop),
+                     0);
     return f;
 }
 

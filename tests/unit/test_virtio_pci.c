@@ -243,7 +243,7 @@ static void test_whole_bar(void **state)
 
     (void)state;
     for (unsigned len = 1; len <= 8; len *= 2) {
-        for (unsigned offset = 0; offset + len <= VIRTIO_PCI_BAR_SIZE; offset += 3) {
+        for (unsigned offset = 0; offset + len <= VIRTIO_PCI_PARTS_SIZE; offset += 3) {
             get(f, bar(f, offset), len);
             set(f, bar(f, offset), len, UINT64_C(0x0102030405060708) * offset);
         }

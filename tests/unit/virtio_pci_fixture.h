@@ -79,7 +79,7 @@ static inline struct fixture *build(bool kvm)
     }
     env = (struct virtio_env){.loop = f->loop, .mem = f->mem};
     probe_init(&f->probe, &env);
-    assert_int_equal(pci_host_init(&f->host, NULL, kvm ? &f->vm : NULL), 0);
+    assert_int_equal(pci_host_init(&f->host, &pci_board_pc, NULL, kvm ? &f->vm : NULL), 0);
     assert_int_equal(virtio_pci_init(&f->pci, &f->probe.device, &f->host, DEVICE, f->loop), 0);
     assert_int_equal(bus_add(&f->mmio, &f->host.ecam_range), 0);
     assert_int_equal(bus_add(&f->mmio, &f->host.window_range), 0);

@@ -30,6 +30,7 @@
 #define SHARE   FILTER_SHARE
 #define OTHER   FILTER_OTHER
 #define GDB     FILTER_GDB
+#define HERMIT  FILTER_HERMIT
 #define ANY_ONE (DISK | NET | VSOCK | SHARE | OTHER)
 
 /* An int argument is so. */
@@ -163,6 +164,20 @@ const struct rule rules[] = {
      "pthread_kill() of itself: it is to stop before its next entry"},
     {VCPU, GDB, "getpid", {{0}}, 0, "pthread_kill(): at a breakpoint, the other CPUs are stopped"},
     {VCPU, GDB, "tgkill", ARE(0, 1, 2, KICK_SIGNAL), 0, "the same"},
+
+    /* ---- A Hermit image's calls, each on the thread of the CPU that makes it. ---- */
+    {VCPU, HERMIT, "openat2", {{0}}, 0, "open, stat, unlink, mkdir; beneath a mapping's folder"},
+    {VCPU, HERMIT, "newfstatat", {{0}}, 0, "what was opened; sizes, for the limit"},
+    {VCPU, HERMIT, "close", {{0}}, 0, "close, and what an open looked at"},
+    {VCPU, HERMIT, "preadv", {{0}}, 0, "read"},
+    {VCPU, HERMIT, "pwritev", {{0}}, 0, "write (pwritev2() without flags)"},
+    {VCPU, HERMIT, "pwritev2", {{0}}, 0, "write at the end"},
+    {VCPU, HERMIT, "lseek", {{0}}, 0, "seek to data or holes; a folder's place"},
+    {VCPU, HERMIT, "ftruncate", {{0}}, 0, "open that cuts a file off"},
+    {VCPU, HERMIT, "getdents64", {{0}}, 0, "read a folder"},
+    {VCPU, HERMIT, "mkdirat", {{0}}, 0, "mkdir"},
+    {VCPU, HERMIT, "unlinkat", {{0}}, 0, "unlink"},
+    {VCPU, HERMIT, "ioctl", IS(1, KVM_GET_SREGS), 0, "the page tables, of interface 1's buffers"},
 
     /* ---- Disk requests by threads. ---- */
     {BLOCK, 0, "preadv", {{0}}, 0, "read"},

@@ -13,6 +13,7 @@ struct kvm {
     unsigned max_vcpus;    /* the most that one VM may have */
     bool has_tsc_deadline; /* the local APIC's TSC-deadline timer is emulated */
     bool has_x2apic_api;   /* APIC ids over 254 can be addressed */
+    bool has_sync_regs;    /* an exit can bring the general registers along */
 };
 
 /**

@@ -22,6 +22,14 @@
 #define LAYOUT_RESET_VECTOR UINT64_C(0xffff0) /* FFFF:0 of real mode, 16 bytes */
 #define LAYOUT_HIMEM_BASE   UINT64_C(0x100000)
 
+/*
+ * Where a PC's firmware would have left an MP table: from the last KiB of conventional memory, by
+ * its page, to the last 64 KiB of ROM (MultiProcessor Specification 1.4, section 4). Kernels look
+ * there word by word, so it must not be nothing, which would cost an exit a word.
+ */
+#define LAYOUT_MP_SEARCH_BASE UINT64_C(0x9f000)
+#define LAYOUT_MP_SEARCH_END  UINT64_C(0x100000)
+
 /* In the hole, 3 to 4 GiB. */
 #define LAYOUT_DEVICE_BASE \
     UINT64_C(0xc0000000) /* virtio-mmio and PCI windows: 0xc0000000–0xfebfffff */
@@ -33,7 +41,19 @@
 #define LAYOUT_KVM_TSS_BASE UINT64_C(0xfffbd000) /* three pages that KVM wants on Intel hosts */
 
 #define LAYOUT_PCI_WINDOW_SIZE (128 * MIB)
-#define LAYOUT_PCI_ECAM_SIZE   MIB
+
+/*
+ * What is elsewhere in a machine for a Hermit image (docs/hermit.md): its kernels look for
+ * virtio-mmio devices at fixed places, 512 bytes apart, and take what lies below the hole that the
+ * hypervisor of theirs has for RAM.
+ */
+#define LAYOUT_HERMIT_HOLE        UINT64_C(0xd0000000)
+#define LAYOUT_HERMIT_BARS        UINT64_C(0xfe000000) /* memory BARs, 2 MiB each; by PCI */
+#define LAYOUT_HERMIT_BARS_SIZE   (12 * MIB)
+#define LAYOUT_HERMIT_MMIO        UINT64_C(0xfeb00000) /* without PCI */
+#define LAYOUT_HERMIT_MMIO_STRIDE UINT64_C(0x200)
+#define LAYOUT_HERMIT_MMIO_COUNT  8
+#define LAYOUT_PCI_ECAM_SIZE      MIB
 
 /* Ports. */
 #define PORT_PIT            0x40 /* 0x40–0x43 */
@@ -55,5 +75,7 @@
 #define IRQ_COUNT  24
 /* For devices, from here up to IRQ_COUNT: pins that no ISA device has. */
 #define IRQ_DEVICE_FIRST 16
+/* Of virtio-mmio devices for a Hermit image: this one and the next. */
+#define IRQ_HERMIT_MMIO_FIRST 5
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Guest memory: one memfd (or anonymous memory, where the pages asked for need that), mapped once,
- * in at most two regions (below 3 GiB, from 4 GiB on).
+ * in at most two regions (below the devices' hole, and from 4 GiB on). A PC's begins at 0; an image
+ * that wants it elsewhere (Hermit) gets it there.
  *
  * The guest writes it at any time. Everything read from it is hostile and may change between two
  * reads: copy, check the copy, use the copy.
@@ -32,6 +33,8 @@ struct guest_memory_options {
     bool prefault;  /* back every page now, so that the guest never waits for one */
     enum guest_memory_thp thp;
     bool merge; /* the host may merge its pages with equal ones of others (KSM) */
+    uint64_t base;  /* where it begins: a multiple of 2 MiB, below the hole or from 4 GiB on */
+    uint64_t hole;  /* where the devices' hole begins, up to 4 GiB; 0: LAYOUT_LOW_RAM_END */
 };
 
 struct guest_memory;
@@ -123,7 +126,7 @@ struct memory_map_entry {
 /**
  * The memory map for the guest (e820, PVH, Multiboot alike), by rising address, without overlap:
  * conventional memory as RAM, the rest of the first MiB reserved, then RAM below and above the
- * hole.
+ * hole. Of memory that does not begin at 0, the regions.
  *
  * @ret_entries  room for MEMORY_MAP_MAX_ENTRIES
  * Returns how many there are. Any thread.

@@ -2,8 +2,9 @@
  * A PCI host bridge (PCI 3.0) with one bus of single-function devices: configuration by ports
  * 0xcf8 and 0xcfc and by ECAM, memory BARs in one window that follow the guest's writes, and INTx.
  *
- * Device 0 is the bridge itself. A device's BAR is placed, and answers, from the start, as after a
- * firmware. All that the guest reads and writes here is hostile; nothing of it fails on the host.
+ * Device 0 is the bridge itself, but for a board that has none. A device's BAR is placed, and
+ * answers, from the start, as after a firmware. All that the guest reads and writes here is
+ * hostile; nothing of it fails on the host.
  *
  * INTA of device n is GSI 16 + n % 8, as _PRT says, and at the same time an ISA interrupt (11, 10
  * or 5, in the Interrupt Line register) for guests that know neither ACPI nor an IOAPIC. Whoever of
@@ -67,11 +68,24 @@ struct pci_function {
     unsigned last_capability, capabilities_end;
 };
 
+/* What is of one board and not of another. */
+struct pci_board {
+    bool bridge;     /* device 0 is the host bridge */
+    bool plain;      /* functions have what drives them and no more: no MSI-X */
+    uint64_t window; /* where memory BARs lie, and how much there is for them */
+    uint64_t window_size;
+    uint64_t bar_size; /* the least that a BAR takes; a power of two */
+};
+
+/* The board that most guests have, and the one of Hermit's own hypervisor (docs/hermit.md). */
+extern const struct pci_board pci_board_pc, pci_board_hermit;
+
 struct pci_host {
     /* For the port bus: 0xcf8–0xcff. For the memory bus: the other two. */
     struct bus_range port_range, ecam_range, window_range;
-    struct bus_range *reset; /* borrowed */
-    struct vm *vm;           /* borrowed */
+    const struct pci_board *board; /* borrowed */
+    struct bus_range *reset;       /* borrowed */
+    struct vm *vm;                 /* borrowed */
 
     pthread_mutex_t lock; /* the configuration */
     uint32_t address;     /* the register at 0xcf8 */
@@ -86,12 +100,14 @@ struct pci_host {
 /**
  * Make the bridge. The caller adds its three ranges to the buses.
  *
+ * @board  borrowed as long as the host
  * @reset  what answers those accesses of 0xcf8–0xcfb that are not PCI's: the range of the reset
  *         register (guest/board/reset.h), which then is on no bus itself; or NULL
  * @vm     for interrupts and doorbells; NULL in tests: `asserted` then tells the lines' levels
  * Returns 0 or a negative errno. Before the guest runs.
  */
-int pci_host_init(struct pci_host *host, struct bus_range *reset, struct vm *vm);
+int pci_host_init(struct pci_host *host, const struct pci_board *board, struct bus_range *reset,
+                  struct vm *vm);
 
 /* After the vCPUs have ended, and after its functions. */
 void pci_host_destroy(struct pci_host *host);
@@ -112,7 +128,7 @@ int pci_function_add_capability(struct pci_function *function, uint8_t id, unsig
 /**
  * Put a function on the bus, and place its BAR.
  *
- * @device    its number, 1 to PCI_DEVICES - 1
+ * @device    its number: up to PCI_DEVICES - 1, and not the bridge's, 0
  * @function  borrowed as long as the host
  * Returns 0; -EINVAL where there is no such number, -EEXIST where it is taken, -ENOSPC where the
  * window is full. Before the guest runs.

@@ -16,6 +16,7 @@
 #include "guest/debug.h"
 #include "guest/entry_state.h"
 #include "guest/gate.h"
+#include "guest/hypercall.h"
 #include "guest/vm.h"
 
 #define VCPU_EXIT_KINDS                                                      \
@@ -44,7 +45,10 @@ struct vcpu {
     int fd;      /* -1: not created */
     struct kvm_run *run;
     size_t run_size;
-    struct bus *ports, *mmio;       /* borrowed */
+    struct bus *ports, *mmio;           /* borrowed */
+    struct hypercall_sink *hypercalls;  /* borrowed; NULL: every port is the bus's */
+    struct hypercall_cpu hypercall_cpu; /* what a hypercall sees of this CPU */
+    bool can_sync_regs;
     struct vcpu_observer *observer; /* borrowed */
     struct thread_hook *hook;       /* borrowed; NULL: none */
     pthread_t thread;

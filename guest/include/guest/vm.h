@@ -20,10 +20,12 @@ struct vm {
     pthread_mutex_t routes_lock;
     struct kvm_irq_routing *routes; /* KVM's whole table; NULL where there is no MSI line */
     uint32_t msi_count;
+    void *zeroes; /* what a guest finds where a PC has its MP table; NULL: it has RAM there */
 };
 
 /**
- * Create a VM over this memory, which must outlive it.
+ * Create a VM over this memory, which must outlive it. Where the memory does not begin at 0, what a
+ * kernel searches for an MP table (layout.h) reads as zero.
  * Returns 0 or a negative errno with the reason in err; `vm` is destroyed then.
  */
 int vm_create(struct vm *vm, const struct kvm *kvm, const struct guest_memory *mem,

@@ -139,6 +139,8 @@ void virtio_device_config_changed(struct virtio_device *device);
 void virtio_device_connect(struct virtio_device *device, const struct virtio_transport_ops *ops,
                            void *transport);
 uint64_t virtio_device_features(const struct virtio_device *device);
+/* Offer nothing but these, where the device has them. Before there is a driver. */
+void virtio_device_offer_only(struct virtio_device *device, uint64_t features);
 /* half: 0 for bits 0–31, 1 for 32–63; others are ignored. Ignored after FEATURES_OK. */
 void virtio_device_set_driver_features(struct virtio_device *device, unsigned half, uint32_t bits);
 uint8_t virtio_device_status(struct virtio_device *device);

@@ -37,12 +37,14 @@ struct virtio_mmio {
 /**
  * Put a device behind registers at `base`. The caller adds `mmio->range` to the memory bus.
  *
- * @vm   for ioeventfds; NULL in tests: then all comes through the registers
- * @irq  taken over
+ * @size  how much of the address space they take: VIRTIO_MMIO_SIZE, or less where a board has its
+ *        devices closer together
+ * @vm    for ioeventfds; NULL in tests: then all comes through the registers
+ * @irq   taken over
  * Returns 0 or a negative errno; `irq` is not taken over then. Before the guest runs.
  */
 int virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device, uint64_t base,
-                     struct irq_line irq, struct vm *vm, struct loop *loop);
+                     uint64_t size, struct irq_line irq, struct vm *vm, struct loop *loop);
 
 /* On the loop's thread, or after it has ended. The device is the caller's. */
 void virtio_mmio_destroy(struct virtio_mmio *mmio);

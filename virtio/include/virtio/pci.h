@@ -1,7 +1,8 @@
 /*
  * The virtio-pci transport, modern devices only (virtio 1.2, section 4.1): a PCI function with one
- * memory BAR that has all registers. Interrupts come by MSI-X, a vector for the configuration and
- * one for each queue, or by INTA. Notifications come by ioeventfd and do not stop the guest.
+ * memory BAR that has all registers. Interrupts come by MSI-X (where the board has it), a vector
+ * for the configuration and one for each queue, or by INTA. Notifications come by ioeventfd and do
+ * not stop the guest.
  *
  * Locks are taken in this order, and each may be left out: the PCI host's, notify_lock, the
  * device's, `lock`, and last those of the host's interrupt lines and of the VM's routes.
@@ -22,14 +23,16 @@
 #define VIRTIO_PCI_NO_VECTOR   0xffff
 
 /* The parts of the BAR, a page each, so that none shares a page with the doorbells. */
-#define VIRTIO_PCI_COMMON   0x0000
-#define VIRTIO_PCI_ISR      0x1000
-#define VIRTIO_PCI_DEVICE   0x2000
-#define VIRTIO_PCI_NOTIFY   0x3000 /* four bytes a queue */
-#define VIRTIO_PCI_MSIX     0x4000
-#define VIRTIO_PCI_PBA      0x5000
-#define VIRTIO_PCI_PART     0x1000
-#define VIRTIO_PCI_BAR_SIZE 0x8000
+#define VIRTIO_PCI_COMMON 0x0000
+#define VIRTIO_PCI_ISR    0x1000
+#define VIRTIO_PCI_DEVICE 0x2000
+#define VIRTIO_PCI_NOTIFY 0x3000 /* four bytes a queue */
+#define VIRTIO_PCI_MSIX   0x4000
+#define VIRTIO_PCI_PBA    0x5000
+#define VIRTIO_PCI_PART   0x1000
+#define VIRTIO_PCI_PARTS_SIZE                                          \
+    0x8000 /* of them all; the BAR is as large, or as the board has it \
+            */
 
 /* An entry of the MSI-X table (PCI 3.0, section 6.8.2). */
 struct virtio_pci_vector {
@@ -45,7 +48,7 @@ struct virtio_pci {
     struct virtio_device *device; /* borrowed */
     struct pci_host *host;        /* borrowed */
     struct loop *loop;
-    unsigned msix_capability, window_capability; /* offsets in the configuration */
+    unsigned msix_capability, window_capability; /* offsets in the configuration; 0: none */
     /* What the driver selects with one register for the next; vCPU threads, atomic. */
     uint32_t features_select, driver_features_select, queue_select;
 
@@ -67,7 +70,7 @@ struct virtio_pci {
 };
 
 /**
- * Put a device on the bus as device number `number`, 1 to PCI_DEVICES - 1.
+ * Put a device on the bus as device number `number`, in the shape that the host's board has.
  *
  * Without a VM behind the host (tests) notifications come through the register, and the vectors'
  * lines are eventfds that the test reads.
