@@ -280,6 +280,7 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
     r = virtio_vsock_create(&env, slot->name, &options, &slot->device, err);
     if (r < 0)
         return error_prefix(err, r, "--vsock");
+    devices->vsock = slot->device;
     return connect_slot(devices, slot, err);
 }
 

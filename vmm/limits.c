@@ -318,10 +318,9 @@ static int data_used(uint64_t *ret_bytes)
     return 0;
 }
 
+/* The sanitizers' shadow memory alone is more than any machine has. */
 #ifdef OSVM_SANITIZED
-#define DATA_IS_BOUNDED                                                       \
-    false /* the sanitizers' shadow memory alone is more than any machine has \
-           */
+#define DATA_IS_BOUNDED false
 #else
 #define DATA_IS_BOUNDED true
 #endif

@@ -205,7 +205,7 @@ static void leave_over(const struct cgroup_host *host, const char *name, pid_t *
 {
     const struct cgroup_limits limits = {.controllers = CPUACCT};
     struct cgroup *group;
-    int tell[2];
+    int tell[2], status;
     pid_t maker;
 
     assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
@@ -217,16 +217,19 @@ static void leave_over(const struct cgroup_host *host, const char *name, pid_t *
         if (cgroup_create(host, name, &limits, &group, NULL) < 0)
             _exit(1);
         orphan = fork();
-        if (orphan == 0) { /* as after exec: without the lock */
+        if (orphan == 0) { /* as after exec: without the lock, before anybody hears of it */
             cgroup_forget(group);
+            orphan = getpid();
+            if (write(tell[1], &orphan, sizeof(orphan)) != sizeof(orphan))
+                _exit(1);
             for (;;)
                 pause();
         }
-        cgroup_attach(group, orphan);
-        _exit(write(tell[1], &orphan, sizeof(orphan)) != sizeof(orphan));
+        _exit(cgroup_attach(group, orphan) < 0);
     }
     assert_int_equal(read(tell[0], ret_orphan, sizeof(*ret_orphan)), sizeof(*ret_orphan));
-    assert_int_equal(waitpid(maker, NULL, 0), maker);
+    assert_int_equal(waitpid(maker, &status, 0), maker);
+    assert_int_equal(status, 0);
     close(tell[0]);
     close(tell[1]);
 }
