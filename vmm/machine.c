@@ -680,6 +680,11 @@ void machine_resume(struct machine *machine, struct gate_hold *hold)
     vcpu_gate_release(&machine->gate, hold);
 }
 
+void machine_leave_files(struct machine *machine)
+{
+    hermit_destroy(take_ptr(machine->hermit));
+}
+
 int machine_run(struct machine *machine, struct error *err)
 {
     int r = start(machine, err);

@@ -159,6 +159,9 @@ int machine_lock(struct machine *machine, struct jail *jail, const struct guardi
  */
 int machine_run(struct machine *machine, struct error *err);
 
+/* Leave the files of a Hermit image as they are to stay. After machine_run(); in the jail, too. */
+void machine_leave_files(struct machine *machine);
+
 /* The end by a limit, in words too. */
 struct machine_end machine_end_by_limit(const struct limit_breach *breach);
 

@@ -118,6 +118,7 @@ static int run_machine(struct run *run)
     } else {
         end.status = refuse(run, &err);
     }
+    machine_leave_files(&machine);
     if (run->jail.closed)
         _exit(end.status); /* the kernel takes everything back, and here little is allowed */
     machine_destroy(&machine);
@@ -191,15 +192,15 @@ static void close_unnamed(const struct device_config *devices)
  */
 static int prepare_files(struct run *run, struct error *err)
 {
+    const char *keep = run->config.program.keep_files;
     int r = 0;
 
     run->jail.hermit = run->inputs.plan.hermit_interface > 0;
-    if (run->jail.hermit && !run->config.program.keep_files && !run->config.check)
-        r = private_folder_make(&run->files, &run->jail.user, err);
-    run->jail.private_folder =
-        run->config.program.keep_files ? run->config.program.keep_files : run->files.path;
-    if (!run->jail.hermit)
-        run->jail.private_folder = NULL;
+    if (!run->jail.hermit || run->config.check)
+        return 0;
+    r = keep ? private_folder_keep(keep, &run->jail.user, err)
+             : private_folder_make(&run->files, &run->jail.user, err);
+    run->jail.private_folder = keep ? keep : run->files.path;
     return r;
 }
 

@@ -43,6 +43,16 @@ int private_folder_make(struct private_folder *folder, const struct jail_user *u
     return 0;
 }
 
+int private_folder_keep(const char *path, const struct jail_user *user, struct error *err)
+{
+    if (mkdir(path, 0777) < 0)
+        return errno == EEXIST ? 0
+                               : error_set_errno(err, -errno, "cannot make the folder '%s'", path);
+    if (user->change && chown(path, user->uid, user->gid) < 0)
+        return error_set_errno(err, -errno, "cannot give the folder '%s' away", path);
+    return 0;
+}
+
 void private_folder_remove(struct private_folder *folder)
 {
     if (folder->parent_fd >= 0)

@@ -24,6 +24,13 @@ struct private_folder {
 int private_folder_make(struct private_folder *folder, const struct jail_user *user,
                         struct error *err);
 
+/**
+ * Make the folder of --keep-files, where it is new, for the user that will write to it.
+ * Returns 0, also where there is something of that name; or a negative errno with the reason in
+ * err.
+ */
+int private_folder_keep(const char *path, const struct jail_user *user, struct error *err);
+
 /* Remove it with all that is in it. */
 void private_folder_remove(struct private_folder *folder);
 

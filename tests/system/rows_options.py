@@ -218,7 +218,7 @@ def _(bench):
     with bench.start("--kernel", bench.guest("spin"), "--mem", "64", "--prefault",
                      "--thp=on") as process:
         process.await_output(b"READY")
-        pages = guest_pages(process.pid, 64)
+        pages = guest_pages(process.vm_pid(), 64)
         huge = sum(int(pages[name].split()[0]) for name in ("AnonHugePages", "ShmemPmdMapped"))
         check(huge >= 2048, f"none: {pages}")
 
@@ -228,7 +228,7 @@ def _(bench):
     for words, flag in ((("--thp=off",), "nh"), (("--ksm",), "mg"), (("--ksm", "--thp=off"), "nh")):
         with bench.start("--kernel", bench.guest("spin"), "--mem", "64", *words) as process:
             process.await_output(b"READY")
-            flags = guest_pages(process.pid, 64)["VmFlags"].split()
+            flags = guest_pages(process.vm_pid(), 64)["VmFlags"].split()
             check(flag in flags, f"{words}: {flags}")
 
 

@@ -66,6 +66,7 @@ const struct rule rules[] = {
      {{0}},
      0,
      "eventfds (interrupts, wake-ups); the console, the log, the record"},
+    {ALL, 0, "clock_gettime", {{0}}, 0, "the time, where the vDSO cannot tell it (no stable TSC)"},
     {ALL, 0, "futex", FUTEX(FUTEX_WAIT), 0, "mutexes and condition variables"},
     {ALL, 0, "futex", FUTEX(FUTEX_WAKE), 0, "mutexes and condition variables"},
     {LOOP | BLOCK | FS, 0, "futex", FUTEX(FUTEX_WAIT_BITSET), 0,
@@ -177,6 +178,7 @@ const struct rule rules[] = {
     {VCPU, HERMIT, "getdents64", {{0}}, 0, "read a folder"},
     {VCPU, HERMIT, "mkdirat", {{0}}, 0, "mkdir"},
     {VCPU, HERMIT, "unlinkat", {{0}}, 0, "unlink"},
+    {LOOP, HERMIT, "unlinkat", {{0}}, 0, "at the end: marks of where mappings begin"},
     {VCPU, HERMIT, "ioctl", IS(1, KVM_GET_SREGS), 0, "the page tables, of interface 1's buffers"},
 
     /* ---- Disk requests by threads. ---- */
