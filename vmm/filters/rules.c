@@ -171,7 +171,6 @@ const struct rule rules[] = {
     {VCPU, HERMIT, "newfstatat", {{0}}, 0, "what was opened; sizes, for the limit"},
     {VCPU, HERMIT, "close", {{0}}, 0, "close, and what an open looked at"},
     {VCPU, HERMIT, "preadv", {{0}}, 0, "read"},
-    {VCPU, HERMIT, "pwritev", {{0}}, 0, "write (pwritev2() without flags)"},
     {VCPU, HERMIT, "pwritev2", {{0}}, 0, "write at the end"},
     {VCPU, HERMIT, "lseek", {{0}}, 0, "seek to data or holes; a folder's place"},
     {VCPU, HERMIT, "ftruncate", {{0}}, 0, "open that cuts a file off"},
