@@ -30,21 +30,47 @@ static void release_filter(scmp_filter_ctx *filter)
      CLONE_NEWNET | 0x80 /* CLONE_NEWTIME */)
 
 /* ioctl(2) requests that put bytes into a terminal's input, as if its user had typed them. */
-#define REQUEST_TIOCSTI   0x5412
-#define REQUEST_TIOCLINUX 0x541c
+#define REQUEST_TIOCSTI   UINT32_C(0x5412)
+#define REQUEST_TIOCLINUX UINT32_C(0x541c)
 
-/* All requests but the two; one comparison of an argument is what a rule can hold. */
+/* Allow a call where one of its arguments compares so. */
+static int allow_where(scmp_filter_ctx filter, int call, unsigned argument, enum scmp_compare op,
+                       uint64_t a, uint64_t b)
+{
+    const struct scmp_arg_cmp comparison = {.arg = argument, .op = op, .datum_a = a, .datum_b = b};
+
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &comparison);
+}
+
+/* Its low 32 bits, which are all that the kernel looks at of an int. */
+#define INT_BITS UINT64_C(0xffffffff)
+
+/*
+ * All requests but the two. The kernel looks at the low 32 bits of a request alone, so a comparison
+ * of the whole argument could be got round by its upper half; and a rule holds one comparison of an
+ * argument. So: whatever differs from both in a bit that they have in common, and the other values
+ * of the bits in which they differ.
+ */
 static int allow_ioctls(scmp_filter_ctx filter)
 {
-    int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                             SCMP_A1_32(SCMP_CMP_LT, REQUEST_TIOCSTI));
+    const uint32_t differ = REQUEST_TIOCSTI ^ REQUEST_TIOCLINUX;
+    int r = 0;
 
-    for (unsigned request = REQUEST_TIOCSTI + 1; r == 0 && request < REQUEST_TIOCLINUX; request++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                             SCMP_A1_32(SCMP_CMP_EQ, request));
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                             SCMP_A1_32(SCMP_CMP_GT, REQUEST_TIOCLINUX));
+    for (unsigned bit = 0; r == 0 && bit < 32; bit++) {
+        uint32_t mask = UINT32_C(1) << bit;
+
+        if (!(differ & mask))
+            r = allow_where(filter, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, mask,
+                            ~REQUEST_TIOCSTI & mask);
+    }
+    for (uint32_t bits = differ; r == 0; bits = (bits - 1) & differ) {
+        uint32_t request = (REQUEST_TIOCSTI & ~differ) | bits;
+
+        if (request != REQUEST_TIOCSTI && request != REQUEST_TIOCLINUX)
+            r = allow_where(filter, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, INT_BITS, request);
+        if (bits == 0)
+            break;
+    }
     return r;
 }
 
@@ -70,11 +96,9 @@ static int fill_default(scmp_filter_ctx filter)
     int r = allow_list(filter, seccomp_default_calls);
 
     if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0));
+        r = allow_where(filter, SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                             SCMP_A0_32(SCMP_CMP_EQ, families[i]));
+        r = allow_where(filter, SCMP_SYS(socket), 0, SCMP_CMP_MASKED_EQ, INT_BITS, families[i]);
     return r;
 }
 
@@ -84,9 +108,8 @@ static int fill_strict(scmp_filter_ctx filter)
     int r = allow_list(filter, seccomp_strict_calls);
 
     return r < 0 ? r
-                 : seccomp_rule_add(
-                       filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_NAMESPACES, CLONE_THREAD));
+                 : allow_where(filter, SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ,
+                               CLONE_THREAD | CLONE_NAMESPACES, CLONE_THREAD);
 }
 
 /* --- a file in the OCI format --------------------------------------------------------------------

@@ -117,6 +117,19 @@ static long call_tiocsti(void)
     return ioctl(STDIN_FILENO, TIOCSTI, "x");
 }
 
+/* The kernel takes the low half of the request. */
+static long call_tiocsti_upper(void)
+{
+    return syscall(SYS_ioctl, STDIN_FILENO, UINT64_C(1) << 32 | TIOCSTI, "x");
+}
+
+static long call_tioclinux(void)
+{
+    char what = 2;
+
+    return ioctl(STDIN_FILENO, TIOCLINUX, &what);
+}
+
 static long call_tiocgwinsz(void)
 {
     struct winsize size;
@@ -146,6 +159,8 @@ static const struct call_row call_rows[] = {
     {"a packet socket", call_packet, EPERM, EPERM},
     {"a vsock socket", call_vsock, EPERM, EPERM},
     {"TIOCSTI", call_tiocsti, EPERM, EPERM},
+    {"TIOCSTI with more above it", call_tiocsti_upper, EPERM, EPERM},
+    {"TIOCLINUX", call_tioclinux, EPERM, EPERM},
     {"another ioctl", call_tiocgwinsz, -1, -1},
 };
 

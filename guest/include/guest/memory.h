@@ -32,9 +32,9 @@ struct guest_memory_options {
     bool hugepages; /* 2 MiB pages of the host's reserved pool */
     bool prefault;  /* back every page now, so that the guest never waits for one */
     enum guest_memory_thp thp;
-    bool merge; /* the host may merge its pages with equal ones of others (KSM) */
-    uint64_t base;  /* where it begins: a multiple of 2 MiB, below the hole or from 4 GiB on */
-    uint64_t hole;  /* where the devices' hole begins, up to 4 GiB; 0: LAYOUT_LOW_RAM_END */
+    bool merge;    /* the host may merge its pages with equal ones of others (KSM) */
+    uint64_t base; /* where it begins: a multiple of 2 MiB, below the hole or from 4 GiB on */
+    uint64_t hole; /* where the devices' hole begins, up to 4 GiB; 0: LAYOUT_LOW_RAM_END */
 };
 
 struct guest_memory;
