@@ -62,7 +62,7 @@ static int find_entry(const struct boot_probe *probe, uint32_t *ret_entry, struc
 static int pvh_recognise(const struct boot_probe *probe, enum boot_protocol *ret_protocol,
                          struct error *err)
 {
-    uint32_t entry;
+    uint32_t entry = 0;
     int r;
 
     if (!probe->is_elf)
@@ -136,7 +136,7 @@ static int hand_over(struct boot_job *job, uint32_t entry)
 
 static int pvh_load(struct boot_job *job)
 {
-    uint32_t entry;
+    uint32_t entry = 0;
     int r;
 
     r = find_entry(job->probe, &entry, job->err);
