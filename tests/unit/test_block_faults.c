@@ -272,18 +272,18 @@ static const struct rate_row rates[] = {
 #define RATE_WARM_UP   (200 * NS_PER_MS)
 #define RATE_TOLERANCE 0.1 /* a busy host measures badly; the bench is stricter */
 
-static void test_rate(void **state)
+#define RATE_TRIES 3
+
+/* How many of the row's requests are done in a second, RATE_DEPTH of them at a time. */
+static double measure_rate(const struct rate_row *row, const struct virtio_block_options *options)
 {
-    const struct rate_row *row = *state;
-    struct virtio_block_options options = {.ops = rate_bucket_per_second(row->ops_per_second),
-                                           .bytes = rate_bucket_per_second(row->bytes_per_second)};
     uint64_t start = clock_monotonic_ns(), now = start, counted_from = 0;
     struct driver_used used;
     unsigned done = 0;
     double per_second;
     struct disk disk;
 
-    disk_start(&disk, DISK_SIZE, &options);
+    disk_start(&disk, DISK_SIZE, options);
     disk_put_header(&disk, disk.request_gpa, BLK_IN, 0);
     for (unsigned in_flight = 0; now < start + RATE_WARM_UP + NS_PER_SEC;) {
         for (; in_flight < RATE_DEPTH; in_flight++)
@@ -304,10 +304,33 @@ static void test_rate(void **state)
         }
     }
     per_second = (double)done * NS_PER_SEC / (double)(now - counted_from);
-    if (per_second < row->want * (1 - RATE_TOLERANCE) ||
-        per_second > row->want * (1 + RATE_TOLERANCE))
-        fail_msg("%.1f a second, not %.1f", per_second, row->want);
     disk_destroy(&disk);
+    return per_second;
+}
+
+/*
+ * More than the rate is never right. Less is, where this host has no time: where the same requests
+ * without a limit are not much faster, nothing can be said.
+ */
+static void test_rate(void **state)
+{
+    const struct rate_row *row = *state;
+    const struct virtio_block_options limited = {.ops = rate_bucket_per_second(row->ops_per_second),
+                                                 .bytes =
+                                                     rate_bucket_per_second(row->bytes_per_second)};
+    const struct virtio_block_options unlimited = {0};
+    double per_second = 0;
+
+    for (unsigned i = 0; i < RATE_TRIES; i++) {
+        per_second = measure_rate(row, &limited);
+        if (per_second > row->want * (1 + RATE_TOLERANCE))
+            break;
+        if (per_second >= row->want * (1 - RATE_TOLERANCE))
+            return;
+        if (measure_rate(row, &unlimited) < row->want * 4)
+            skip();
+    }
+    fail_msg("%.1f a second, not %.1f", per_second, row->want);
 }
 
 /* A request that waits for its tokens does not outlive a reset. */
