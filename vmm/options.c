@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "config_file.h"
 #include "guest/layout.h"
+#include "ready.h"
 
 static int set_string(char **target, const char *value, struct error *err)
 {
@@ -419,6 +420,8 @@ static const struct option table[] = {
      "error, warning (default), info or debug"},
     {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL, NULL,
      "at the end, say in JSON how and why it ended and what it cost"},
+    {"ready-fd", OPTION_VALUE, "N", true, ready_config_set_fd, NULL, NULL,
+     "write a byte to this descriptor once the guest says that it is ready"},
     {"config", OPTION_VALUE, "FILE", true, set_nothing, NULL, "This program",
      "take options from a JSON object, with the names above; those of\n"
      "the command line win"},
