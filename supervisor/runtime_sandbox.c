@@ -42,16 +42,6 @@ static int check_groups(struct error *err)
     return r;
 }
 
-/* Who it is on the host: a number of its own, far above all that people have. */
-static unsigned user_of(const struct component *component)
-{
-    unsigned random = 0;
-
-    /* The last digits of its id are random (RFC 4122, section 4.4). */
-    sscanf(component->id + strlen(component->id) - 8, "%8x", &random);
-    return 0x40000000U | (random & 0x3fffffffU);
-}
-
 static void probe(struct runtime_probe *ret_probe)
 {
     struct launch launch = {0};
@@ -195,8 +185,8 @@ static int prepare(const struct component *component, const struct paths *paths,
     launch_add(ret_launch, "%s", program);
     launch_add(ret_launch, "--name=%s", component->metadata.name);
     if (geteuid() == 0) {
-        launch_add(ret_launch, "--uid=%u", user_of(component));
-        launch_add(ret_launch, "--gid=%u", user_of(component));
+        launch_add(ret_launch, "--uid=%u", component_user(component));
+        launch_add(ret_launch, "--gid=%u", component_user(component));
     }
     add_files(component, ret_launch);
     add_limits(component, ret_launch);
