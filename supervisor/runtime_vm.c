@@ -121,6 +121,11 @@ static int check(const struct component *component, struct error *err)
             err, -EOPNOTSUPP,
             "network: no packet filter is there yet for virtual machines; say internal, "
             "vsock_only or none");
+    if (component->type.kind == TYPE_MCP_SERVER && !isolation->image_path &&
+        !isolation->kernel_path && component->network.access == NETWORK_NONE)
+        return error_set(err, -EINVAL,
+                         "network.access: osvm's own MCP server is reached by vsock; say "
+                         "vsock_only, or name an image");
     return 0;
 }
 

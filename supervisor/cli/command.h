@@ -48,6 +48,7 @@ int command_events(const struct invocation *invocation);
 int command_inspect(const struct invocation *invocation);
 int command_kill(const struct invocation *invocation);
 int command_logs(const struct invocation *invocation);
+int command_mcp(const struct invocation *invocation);
 int command_ps(const struct invocation *invocation);
 int command_restart(const struct invocation *invocation);
 int command_rm(const struct invocation *invocation);

@@ -26,6 +26,8 @@ static const struct command commands[] = {
     {"inspect", "NAME", "all that is known of one", 1, 1, command_inspect},
     {"logs", "[-f] [--since TIME] NAME", "what it has said; -f goes on", 1, 4, command_logs},
     {"events", "", "what happens, as it happens", 0, 0, command_events},
+    {"mcp", "NAME", "speak MCP with it on standard input and output; it is started if need be", 1,
+     1, command_mcp},
     {"run", "FILE", "run a component in the foreground, without the daemon", 1, 1, command_run},
     {"check", "FILE...", "name every mistake in component files, with its line", 1, -1,
      command_check},
