@@ -75,6 +75,14 @@ void instance_remove_run(const struct paths *paths, const char *name)
     rmdir(run);
 }
 
+void instance_clean(const struct paths *paths, const struct component *component,
+                    const struct runtime *runtime)
+{
+    if (runtime && runtime->clean)
+        runtime->clean(component);
+    instance_remove_run(paths, component->metadata.name);
+}
+
 /* Beside the run folder, which comes and goes. */
 static char *lock_path(const struct paths *paths, const char *name)
 {

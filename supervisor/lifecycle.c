@@ -237,7 +237,7 @@ void lifecycle_ended(struct managed *managed)
     managed->monitor = managed->child = (struct process_id){0};
     managed->ready_ns = managed->status == STATUS_RUNNING ? managed->ready_ns : 0;
     managed->health = HEALTH_UNKNOWN;
-    instance_remove_run(&supervisor->paths, managed->component.metadata.name);
+    instance_clean(&supervisor->paths, &managed->component, managed->choice.runtime);
     if (managed->status != STATUS_STOPPING) {
         after_end(managed, failed, text);
     } else if (managed->restart) {

@@ -3,11 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <sched.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -19,74 +16,6 @@ static void release_filter(scmp_filter_ctx *filter)
 {
     if (*filter)
         seccomp_release(*filter);
-}
-
-/* --- the built-in ones --------------------------------------------------------------------------
- */
-
-/* Namespaces are made by no program in a sandbox: clone(2) without any of their flags. */
-#define CLONE_NAMESPACES                                                                          \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-     CLONE_NEWNET | 0x80 /* CLONE_NEWTIME */)
-
-/* ioctl(2) requests that put bytes into a terminal's input, as if its user had typed them. */
-#define REQUEST_TIOCSTI   0x5412
-#define REQUEST_TIOCLINUX 0x541c
-
-/* All requests but the two; one comparison of an argument is what a rule can hold. */
-static int allow_ioctls(scmp_filter_ctx filter)
-{
-    int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                             SCMP_A1_32(SCMP_CMP_LT, REQUEST_TIOCSTI));
-
-    for (unsigned request = REQUEST_TIOCSTI + 1; r == 0 && request < REQUEST_TIOCLINUX; request++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                             SCMP_A1_32(SCMP_CMP_EQ, request));
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                             SCMP_A1_32(SCMP_CMP_GT, REQUEST_TIOCLINUX));
-    return r;
-}
-
-static int allow_list(scmp_filter_ctx filter, const char *const *calls)
-{
-    int r = 0;
-
-    for (; r == 0 && *calls; calls++) {
-        int number = seccomp_syscall_resolve_name(*calls);
-
-        if (number != __NR_SCMP_ERROR && strcmp(*calls, "ioctl") != 0)
-            r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-    }
-    /* The C library takes ENOSYS of clone3, whose flags no filter can see, and calls clone. */
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    return r == 0 ? allow_ioctls(filter) : r;
-}
-
-static int fill_default(scmp_filter_ctx filter)
-{
-    static const unsigned families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-    int r = allow_list(filter, seccomp_default_calls);
-
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0));
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                             SCMP_A0_32(SCMP_CMP_EQ, families[i]));
-    return r;
-}
-
-/* Threads, but no processes. */
-static int fill_strict(scmp_filter_ctx filter)
-{
-    int r = allow_list(filter, seccomp_strict_calls);
-
-    return r < 0 ? r
-                 : seccomp_rule_add(
-                       filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_NAMESPACES, CLONE_THREAD));
 }
 
 /* --- a file in the OCI format --------------------------------------------------------------------
@@ -248,23 +177,19 @@ static int fill_from_file(scmp_filter_ctx *ret_filter, const char *path, struct 
 int seccomp_profile_write(const char *profile, int fd, struct error *err)
 {
     _cleanup_(release_filter) scmp_filter_ctx filter = NULL;
-    bool strict = strcmp(profile, "strict") == 0;
     int r;
 
     if (profile[0] == '/') {
         r = fill_from_file(&filter, profile, err);
-        if (r < 0)
-            return r;
-    } else if (strict || strcmp(profile, "default") == 0) {
-        filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-        r = !filter ? -ENOMEM : strict ? fill_strict(filter) : fill_default(filter);
-        if (r < 0)
-            return error_set_errno(err, r, "cannot make the seccomp profile '%s'", profile);
-    } else {
-        return error_set(err, -EINVAL,
-                         "seccomp_profile: '%s' is none of default, strict and an absolute path",
-                         profile);
+    } else { /* the built-in ones are told in that format too: there is one text of each */
+        json_auto_t *root = NULL;
+
+        r = seccomp_profile_describe(profile, &root, err);
+        if (r == 0)
+            r = fill_from_json(&filter, root, err);
     }
+    if (r < 0)
+        return r;
     /* Another architecture's calls (32-bit, x32) kill, as libseccomp does by itself. */
     r = seccomp_export_bpf(filter, fd);
     return r < 0 ? error_set_errno(err, r, "cannot write the filter") : 0;
