@@ -44,6 +44,7 @@ int print_json(json_t *value);
 int command_check(const struct invocation *invocation);
 int command_create(const struct invocation *invocation);
 int command_daemon(const struct invocation *invocation);
+int command_doctor(const struct invocation *invocation);
 int command_events(const struct invocation *invocation);
 int command_inspect(const struct invocation *invocation);
 int command_kill(const struct invocation *invocation);

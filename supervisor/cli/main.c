@@ -33,6 +33,8 @@ static const struct command commands[] = {
      command_check},
     {"runtimes", "", "what can be had here, and what to install for the rest", 0, 0,
      command_runtimes},
+    {"doctor", "", "look at all that is wanted of this host, and say each remedy", 0, 0,
+     command_doctor},
     {"schema", "", "the JSON Schema of component files", 0, 0, command_schema},
     {"version", "", "show the version", 0, 0, command_version},
     {"help", "", "show this help", 0, 0, command_help},
