@@ -364,6 +364,26 @@ static void check_whole(const struct checking *checking)
     }
 }
 
+enum probe_kind component_readiness(const struct component *component, enum isolation_level level)
+{
+    int kind = component->readiness.kind;
+
+    if (kind == FIELD_WORD_UNSET) /* the image of our own says it itself */
+        return level == LEVEL_UNIKERNEL && !component->isolation.image_path ? PROBE_GUEST
+                                                                            : PROBE_STARTED;
+    /* A weaker level that was allowed has no guest that could. */
+    return kind == PROBE_GUEST && level < LEVEL_MICRO_VM ? PROBE_STARTED : (enum probe_kind)kind;
+}
+
+unsigned component_user(const struct component *component)
+{
+    unsigned random = 0;
+
+    /* The last digits of its id are random (RFC 4122, section 4.4). */
+    sscanf(component->id + strlen(component->id) - 8, "%8x", &random);
+    return 0x40000000U + random % 0x30000000U; /* below those that osvm-vmm takes by itself */
+}
+
 int component_read(const struct document *document, struct component *ret_component,
                    struct mistakes *mistakes)
 {

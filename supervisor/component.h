@@ -165,6 +165,13 @@ json_t *component_write(const struct component *component);
 /* Core and validator: never below micro_vm unless forced by name. */
 bool component_is_security_critical(const struct component *component);
 
+/* How it is known to be ready where it runs at this level; never unset. */
+enum probe_kind component_readiness(const struct component *component, enum isolation_level level);
+
+/* Who it is on the host where root runs it, user and group alike: a number of its own, made of its
+ * id, far above all that people have. */
+unsigned component_user(const struct component *component);
+
 /* 0 to 100, the guide's security score. */
 unsigned isolation_score(enum isolation_level level);
 

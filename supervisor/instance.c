@@ -40,28 +40,47 @@ int instance_new_id(char *buf)
     return 0;
 }
 
-/* Everything in a folder but folders; then the folder. */
-static void remove_flat(const char *path)
+/*
+ * Everything in a folder, and in its folders, but no deeper. The inner ones may be another user's,
+ * who could put anything there: no link is followed, and nothing below is waited for.
+ */
+static void empty_folder(int folder, bool inner)
 {
-    DIR *dir = opendir(path);
+    DIR *dir = folder < 0 ? NULL : fdopendir(folder);
     struct dirent *entry;
 
-    if (!dir)
+    if (!dir) {
+        close_fd(folder);
         return;
+    }
     while ((entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(dirfd(dir), entry->d_name, 0);
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            unlinkat(dirfd(dir), entry->d_name, 0) == 0 || inner)
+            continue;
+        empty_folder(
+            openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+            true);
+        unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
     }
     closedir(dir);
-    rmdir(path);
 }
 
 void instance_remove_run(const struct paths *paths, const char *name)
 {
     _cleanup_free_ char *run = paths_run(paths, name, NULL);
 
-    if (run)
-        remove_flat(run);
+    if (!run)
+        return;
+    empty_folder(open(run, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), false);
+    rmdir(run);
+}
+
+void instance_clean(const struct paths *paths, const struct component *component,
+                    const struct runtime *runtime)
+{
+    if (runtime && runtime->clean)
+        runtime->clean(component);
+    instance_remove_run(paths, component->metadata.name);
 }
 
 /* Beside the run folder, which comes and goes. */
@@ -239,6 +258,22 @@ int instance_read_monitor(const struct paths *paths, const char *name,
     return 0;
 }
 
+/* Where it was a virtual machine, its own record says why it ended. */
+static void read_record(const struct paths *paths, const char *name, struct instance_end *end)
+{
+    json_auto_t *root = read_file(paths, name, RUN_RECORD);
+    const char *reason, *message;
+
+    if (root && json_unpack(root, "{s:s, s:s}", "reason", &reason, "message", &message) == 0 &&
+        (end->signalled || end->code != 0))
+        snprintf(end->message, sizeof(end->message), "%s", message);
+    /* Its writer is not trusted as a monitor is, and people read it on terminals. */
+    for (char *at = end->message; *at; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+    }
+}
+
 int instance_read_end(const struct paths *paths, const char *name, struct instance_end *ret_end)
 {
     json_auto_t *root = read_file(paths, name, RUN_EXIT);
@@ -254,6 +289,8 @@ int instance_read_end(const struct paths *paths, const char *name, struct instan
     end.code = end.signalled ? signal_number : status;
     snprintf(end.reason, sizeof(end.reason), "%s", reason);
     snprintf(end.message, sizeof(end.message), "%s", message);
+    if (!*message)
+        read_record(paths, name, &end);
     *ret_end = end;
     return 0;
 }

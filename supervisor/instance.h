@@ -47,6 +47,11 @@ int instance_read_end(const struct paths *paths, const char *name, struct instan
 /* The exit status that stands for it: 128 + N for a signal; 124 for the time limit. */
 int instance_exit_status(const struct instance_end *end);
 
+/* Remove what an end leaves: what its runtime says, and its run folder. @runtime  NULL: not known
+ */
+void instance_clean(const struct paths *paths, const struct component *component,
+                    const struct runtime *runtime);
+
 /* Remove its run folder, which holds nothing but what this file and the monitor made. */
 void instance_remove_run(const struct paths *paths, const char *name);
 

@@ -92,10 +92,23 @@ void managed_probed(struct managed *managed, bool good, const char *detail)
         set_health(managed, HEALTH_DEGRADED, detail);
 }
 
+/* Whether its monitor wrote down that it said so itself, which nobody but a guest is asked to. */
+static bool has_said_ready(const struct managed *managed)
+{
+    _cleanup_free_ char *ready =
+        paths_run(&managed->supervisor->paths, managed->component.metadata.name, RUN_READY);
+
+    return ready && access(ready, F_OK) == 0;
+}
+
 static void on_boot_limit(struct deadline *deadline)
 {
     struct managed *managed = container_of(deadline, struct managed, boot_limit);
 
+    if (has_said_ready(managed)) { /* only the datagram was lost */
+        become_ready(managed);
+        return;
+    }
     snprintf(managed->message, sizeof(managed->message),
              "it was not ready after %" PRIu64 " s (resource_limits.boot_timeout)",
              managed->component.limits.boot_timeout_sec);
@@ -106,14 +119,9 @@ static void on_boot_limit(struct deadline *deadline)
 static void await_ready(struct managed *managed)
 {
     const struct component *component = &managed->component;
-    int kind = component->readiness.kind;
-    bool in_vm = managed->choice.level >= LEVEL_MICRO_VM;
+    enum probe_kind kind = component_readiness(component, managed->choice.level);
 
-    if (kind == FIELD_WORD_UNSET)
-        kind = managed->choice.level == LEVEL_UNIKERNEL && !component->isolation.image_path
-                   ? PROBE_GUEST
-                   : PROBE_STARTED;
-    if (kind == PROBE_STARTED || (kind == PROBE_GUEST && !in_vm)) {
+    if (kind == PROBE_STARTED) {
         become_ready(managed);
         return;
     }
@@ -229,7 +237,7 @@ void lifecycle_ended(struct managed *managed)
     managed->monitor = managed->child = (struct process_id){0};
     managed->ready_ns = managed->status == STATUS_RUNNING ? managed->ready_ns : 0;
     managed->health = HEALTH_UNKNOWN;
-    instance_remove_run(&supervisor->paths, managed->component.metadata.name);
+    instance_clean(&supervisor->paths, &managed->component, managed->choice.runtime);
     if (managed->status != STATUS_STOPPING) {
         after_end(managed, failed, text);
     } else if (managed->restart) {
@@ -305,7 +313,6 @@ void lifecycle_adopt(struct managed *managed)
 {
     struct supervisor *supervisor = managed->supervisor;
     const char *name = managed->component.metadata.name;
-    _cleanup_free_ char *ready = paths_run(&supervisor->paths, name, RUN_READY);
     struct process_id monitor, child;
     struct error err = {0};
     double started;
@@ -323,7 +330,7 @@ void lifecycle_adopt(struct managed *managed)
         return;
     }
     supervisor_tell(supervisor, managed, "status", "found running");
-    if (ready && access(ready, F_OK) == 0)
+    if (has_said_ready(managed))
         become_ready(managed);
     else
         await_ready(managed);
@@ -333,7 +340,7 @@ void lifecycle_told(struct managed *managed, const char *what)
 {
     /* The files are what counts; that they are to be looked at is all that a datagram says. */
     if (strcmp(what, "ready") == 0 && managed->status == STATUS_STARTING && is_up(managed) &&
-        managed->component.readiness.kind != PROBE_STARTED)
+        has_said_ready(managed))
         become_ready(managed);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/util.h"
 
 /* PARTS joined by slashes; NULL where there is no memory. */
 static char *join(const char *a, const char *b, const char *c)
@@ -104,10 +105,10 @@ char *paths_state(const struct paths *paths, const char *name, const char *file)
     return components ? join(components, name, file) : NULL;
 }
 
-int paths_program(const char *name, char **ret_path, struct error *err)
+/* What is beside this program, in the first of these places that has it. */
+static int find_beside(const char *name, const char *const *places, size_t count, int mode,
+                       char **ret_path, struct error *err)
 {
-    /* Installed beside this one; in a build folder, in the room next door. */
-    static const char *const places[] = {"", "../vmm/", "../supervisor/", "../libexec/osvm/"};
     char own[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
     char *slash;
@@ -116,15 +117,30 @@ int paths_program(const char *name, char **ret_path, struct error *err)
         return error_set_errno(err, -errno, "cannot find this program's own folder");
     own[len] = '\0';
     slash = strrchr(own, '/');
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         _cleanup_free_ char *path = NULL;
 
         if (asprintf(&path, "%.*s/%s%s", (int)(slash - own), own, places[i], name) < 0)
             return error_set(err, -ENOMEM, "out of memory");
-        if (access(path, X_OK) == 0) {
+        if (access(path, mode) == 0) {
             *ret_path = take_ptr(path);
             return 0;
         }
     }
     return error_set(err, -ENOENT, "there is no %s beside this program (%s)", name, own);
+}
+
+int paths_program(const char *name, char **ret_path, struct error *err)
+{
+    /* Installed beside this one; in a build folder, in the room next door. */
+    static const char *const places[] = {"", "../vmm/", "../supervisor/", "../libexec/osvm/"};
+
+    return find_beside(name, places, ARRAY_SIZE(places), X_OK, ret_path, err);
+}
+
+int paths_image(const char *name, char **ret_path, struct error *err)
+{
+    static const char *const places[] = {"../share/osvm/", "../unikernel/mcp/", "../unikernel/"};
+
+    return find_beside(name, places, ARRAY_SIZE(places), R_OK, ret_path, err);
 }

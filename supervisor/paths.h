@@ -8,8 +8,11 @@
 #define RUN_MONITOR "monitor.json"
 #define RUN_READY   "ready"
 #define RUN_EXIT    "exit.json"
-#define RUN_VSOCK   "vsock.sock"
 #define RUN_API     "api.sock"
+/* All that a virtual machine's process can reach by name once it is locked up: a folder of its own,
+ * so that it could not write what its monitor writes. */
+#define RUN_VM    "vm"
+#define RUN_VSOCK RUN_VM "/vsock.sock"
 /* Of an osvm-vmm: its own exit record. */
 #define RUN_RECORD "record.json"
 /* Inside the run folder itself. */
@@ -39,5 +42,8 @@ char *paths_state(const struct paths *paths, const char *name, const char *file)
 
 /* An installed or just-built program of ours beside this one: "osvm-vmm", "osvm-monitor", … */
 int paths_program(const char *name, char **ret_path, struct error *err);
+
+/* An installed or just-built image of the SDK's: "mcp_tools". */
+int paths_image(const char *name, char **ret_path, struct error *err);
 
 #endif

@@ -44,10 +44,22 @@ struct runtime {
      */
     int (*prepare)(const struct component *component, const struct paths *paths,
                    struct launch *ret_launch, struct error *err);
+
+    /* Remove what a launch that was ended by force leaves on the host besides processes and its run
+     * folder. NULL: nothing. */
+    void (*clean)(const struct component *component);
 };
+
+/* runtime_check.c, of use to several. Whether control groups can be made for memory, CPU and
+ * processes; whether the component's root folder and mounts are there, and AppArmor where it is
+ * asked for. Return 0 or a negative errno with what to do in err. */
+int runtime_check_groups(struct error *err);
+int runtime_check_files(const struct component *component, struct error *err);
 
 extern const struct runtime runtime_none;
 extern const struct runtime runtime_sandbox;
+extern const struct runtime runtime_crun;
+extern const struct runtime runtime_runc;
 extern const struct runtime runtime_micro_vm;
 extern const struct runtime runtime_unikernel;
 extern const struct runtime runtime_tee;

@@ -9,7 +9,8 @@
 void runtime_manager_init(struct runtime_manager *manager)
 {
     static const struct runtime *const all[] = {
-        &runtime_none, &runtime_sandbox, &runtime_micro_vm, &runtime_unikernel, &runtime_tee,
+        &runtime_none,     &runtime_sandbox,   &runtime_crun, &runtime_runc,
+        &runtime_micro_vm, &runtime_unikernel, &runtime_tee,
     };
 
     *manager = (struct runtime_manager){.count = ARRAY_SIZE(all)};
@@ -36,16 +37,28 @@ json_t *runtime_manager_describe(const struct runtime_manager *manager)
     return list;
 }
 
+/* The runtime by name, where the component wants one; a unikernel's word is its kind, of image. */
+static bool is_wanted(const struct runtime *runtime, const struct component *component)
+{
+    const char *wanted = component->isolation.runtime;
+
+    return runtime->level != LEVEL_CONTAINER || !wanted || strcmp(wanted, runtime->name) == 0;
+}
+
 /* The first runtime of a level that works here. NULL, with the reason in err. */
-static const struct runtime *find(const struct runtime_manager *manager, enum isolation_level level,
+static const struct runtime *find(const struct runtime_manager *manager,
+                                  const struct component *component, enum isolation_level level,
                                   struct error *err)
 {
-    error_set(err, -EOPNOTSUPP, "level %s: there is no runtime for it",
-              isolation_level_name(level));
+    const char *wanted = level == LEVEL_CONTAINER ? component->isolation.runtime : NULL;
+
+    error_set(err, -EOPNOTSUPP, "level %s: there is no runtime %s%s%s here",
+              isolation_level_name(level), wanted ? "'" : "", wanted ? wanted : "for it",
+              wanted ? "'; say crun or runc" : "");
     for (size_t i = 0; i < manager->count; i++) {
         const struct runtime_probe *probe = &manager->probes[i];
 
-        if (manager->runtimes[i]->level != level)
+        if (manager->runtimes[i]->level != level || !is_wanted(manager->runtimes[i], component))
             continue;
         if (probe->available)
             return manager->runtimes[i];
@@ -60,7 +73,7 @@ static int try_level(const struct runtime_manager *manager, const struct compone
                      enum isolation_level level, struct runtime_choice *ret_choice,
                      struct error *err)
 {
-    const struct runtime *runtime = find(manager, level, err);
+    const struct runtime *runtime = find(manager, component, level, err);
     int r = runtime ? runtime->check(component, err) : -EOPNOTSUPP;
 
     if (r == 0) {

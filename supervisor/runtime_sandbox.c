@@ -4,10 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cgroup.h"
 #include "base/util.h"
 #include "host_command.h"
 #include "runtime.h"
@@ -18,39 +16,6 @@
 /* What a program of the host's own wants, where the component brings no root folder. */
 static const char *const host_folders[] = {
     "/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives"};
-
-/* Memory, CPU and processes are limited by control groups alone: nothing else holds for all of it.
- */
-static int check_groups(struct error *err)
-{
-    static const struct {
-        enum cgroup_controller controller;
-        const char *name;
-    } wanted[] = {{CGROUP_MEMORY, "memory"}, {CGROUP_CPU, "cpu"}, {CGROUP_PIDS, "pids"}};
-    struct cgroup_host host;
-    int r = cgroup_host_probe(&host);
-
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(wanted); i++) {
-        if (!cgroup_host_version(&host, wanted[i].controller))
-            r = error_set(err, -EOPNOTSUPP,
-                          "resource_limits: no control group with the controller %s can be made "
-                          "here, so they could not be enforced; run osvm as root, or by "
-                          "systemd-run --user --scope -p Delegate=yes",
-                          wanted[i].name);
-    }
-    cgroup_host_free(&host);
-    return r;
-}
-
-/* Who it is on the host: a number of its own, far above all that people have. */
-static unsigned user_of(const struct component *component)
-{
-    unsigned random = 0;
-
-    /* The last digits of its id are random (RFC 4122, section 4.4). */
-    sscanf(component->id + strlen(component->id) - 8, "%8x", &random);
-    return 0x40000000U | (random & 0x3fffffffU);
-}
 
 static void probe(struct runtime_probe *ret_probe)
 {
@@ -92,37 +57,16 @@ static void probe(struct runtime_probe *ret_probe)
     launch_free(&launch);
 }
 
-static int check_files(const struct component *component, struct error *err)
-{
-    const struct mount *mounts = component->mounts.items;
-    struct stat st;
-
-    if (component->isolation.root_path &&
-        (stat(component->isolation.root_path, &st) < 0 || !S_ISDIR(st.st_mode)))
-        return error_set(err, -ENOENT, "isolation.root_path: '%s' is no folder",
-                         component->isolation.root_path);
-    for (size_t i = 0; i < component->mounts.count; i++) {
-        if (stat(mounts[i].host_path, &st) < 0)
-            return error_set_errno(err, -errno, "mounts.%zu: '%s'", i + 1, mounts[i].host_path);
-    }
-    return 0;
-}
-
 static int check(const struct component *component, struct error *err)
 {
-    const struct isolation *isolation = &component->isolation;
-    int r = check_files(component, err);
+    int r = runtime_check_files(component, err);
 
     if (r < 0)
         return r;
     if (component->command.items[0][0] != '/')
         return error_set(err, -EINVAL, "command: '%s' is not an absolute path",
                          component->command.items[0]);
-    if (isolation->apparmor_profile && access("/sys/kernel/security/apparmor/profiles", F_OK) < 0)
-        return error_set(err, -EOPNOTSUPP,
-                         "isolation.apparmor_profile: this host has no AppArmor; take the key away "
-                         "or choose a host that has it");
-    r = check_groups(err);
+    r = runtime_check_groups(err);
     if (r < 0)
         return r;
     if (component->network.access == NETWORK_RESTRICTED ||
@@ -195,8 +139,8 @@ static int prepare(const struct component *component, const struct paths *paths,
     launch_add(ret_launch, "%s", program);
     launch_add(ret_launch, "--name=%s", component->metadata.name);
     if (geteuid() == 0) {
-        launch_add(ret_launch, "--uid=%u", user_of(component));
-        launch_add(ret_launch, "--gid=%u", user_of(component));
+        launch_add(ret_launch, "--uid=%u", component_user(component));
+        launch_add(ret_launch, "--gid=%u", component_user(component));
     }
     add_files(component, ret_launch);
     add_limits(component, ret_launch);

@@ -4,15 +4,24 @@
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "monitor.h"
 #include "runtime.h"
 
 /* What a Linux guest is told besides: its console, and to end the machine when it ends. */
 #define LINUX_CMDLINE "console=ttyS0 reboot=t panic=-1"
+
+/* Its own are some 30 (docs/limits.md); the rest is for what connects to the guest. */
+#define LEAST_DESCRIPTORS 64
+
+/* The image of an mcp_server that names none: the SDK's, unikernel/images/mcp. */
+#define MCP_IMAGE "mcp_tools"
 
 /* Make a virtual machine with a CPU, and throw it away. */
 static void probe(struct runtime_probe *ret_probe)
@@ -59,6 +68,31 @@ static int check_file(const char *key, const char *path, struct error *err)
     return 0;
 }
 
+/* What is enforced here is that, or it is refused. */
+static int check_limits(const struct component *component, struct error *err)
+{
+    if (component->limits.file_descriptors < LEAST_DESCRIPTORS)
+        return error_set(err, -EINVAL,
+                         "resource_limits.max_file_descriptors: in a virtual machine they are "
+                         "osvm-vmm's, which needs %d at least",
+                         LEAST_DESCRIPTORS);
+    return 0;
+}
+
+/* A kernel's command line knows no quotes that all kernels agree on. */
+static int check_words(const struct component *component, struct error *err)
+{
+    for (size_t i = 0; i < component->command.count; i++) {
+        if (!*component->command.items[i] || strpbrk(component->command.items[i], " \t\n\"'"))
+            return error_set(
+                err, -EINVAL,
+                "command.%zu: a virtual machine's words are its kernel's command line, "
+                "so there is no blank and no quote in them",
+                i + 1);
+    }
+    return 0;
+}
+
 static int check(const struct component *component, struct error *err)
 {
     const struct isolation *isolation = &component->isolation;
@@ -70,6 +104,10 @@ static int check(const struct component *component, struct error *err)
         r = check_file("rootfs_path", isolation->rootfs_path, err);
     if (r == 0)
         r = check_file("image_path", isolation->image_path, err);
+    if (r == 0)
+        r = check_limits(component, err);
+    if (r == 0)
+        r = check_words(component, err);
     if (r < 0)
         return r;
     if (component->security.memory_encryption || component->security.attestation ||
@@ -83,10 +121,16 @@ static int check(const struct component *component, struct error *err)
             err, -EOPNOTSUPP,
             "network: no packet filter is there yet for virtual machines; say internal, "
             "vsock_only or none");
+    if (component->type.kind == TYPE_MCP_SERVER && !isolation->image_path &&
+        !isolation->kernel_path && component->network.access == NETWORK_NONE)
+        return error_set(err, -EINVAL,
+                         "network.access: osvm's own MCP server is reached by vsock; say "
+                         "vsock_only, or name an image");
     return 0;
 }
 
-static void add_limits(const struct component *component, struct launch *launch)
+static void add_limits(const struct component *component, enum isolation_level level,
+                       struct launch *launch)
 {
     const struct resource_limits *limits = &component->limits;
 
@@ -97,36 +141,75 @@ static void add_limits(const struct component *component, struct launch *launch)
     launch_add(launch, "--limit-fds=%" PRIu64, limits->file_descriptors);
     if (limits->execution_time_sec != FIELD_UNSET)
         launch_add(launch, "--time-limit=%" PRIu64, limits->execution_time_sec);
-    if (component->readiness.kind == PROBE_GUEST) {
+    if (component_readiness(component, level) == PROBE_GUEST) {
         launch_add(launch, "--boot-timeout=%" PRIu64, limits->boot_timeout_sec);
-        launch_add(launch, "--ready-fd=3");
+        launch_add(launch, "--ready-fd=%d", MONITOR_READY_FD);
         launch->says_ready = true;
     }
 }
 
-static void add_devices(const struct component *component, const struct paths *paths,
-                        struct launch *launch)
+/*
+ * The folder of its sockets. As root its owner is who osvm-vmm's process becomes: the owner of the
+ * first share where there is one, as osvm-vmm itself has it, or else a user that only this
+ * component has.
+ */
+static int make_folder(const struct component *component, const char *path, struct error *err)
 {
     const struct mount *mounts = component->mounts.items;
+    uid_t uid = component_user(component);
+    gid_t gid = uid;
+    struct stat st;
+
+    if (mkdir(path, 0700) < 0)
+        return error_set_errno(err, -errno, "cannot make the folder '%s'", path);
+    if (component->mounts.count) {
+        if (stat(mounts[0].host_path, &st) < 0)
+            return error_set_errno(err, -errno, "mounts.1: '%s'", mounts[0].host_path);
+        uid = st.st_uid;
+        gid = st.st_gid;
+    }
+    if (geteuid() == 0 && chown(path, uid, gid) < 0)
+        return error_set_errno(err, -errno, "cannot give the folder '%s' to user %u", path, uid);
+    return 0;
+}
+
+static int add_vsock(const struct component *component, const struct paths *paths,
+                     struct launch *launch, struct error *err)
+{
+    _cleanup_free_ char *folder = paths_run(paths, component->metadata.name, RUN_VM);
     _cleanup_free_ char *vsock = paths_run(paths, component->metadata.name, RUN_VSOCK);
+    int r;
+
+    if (component->network.access == NETWORK_NONE)
+        return 0;
+    if (!folder || !vsock)
+        return error_set(err, -ENOMEM, "out of memory");
+    r = make_folder(component, folder, err);
+    if (r == 0)
+        launch_add(launch, "--vsock=cid=3,path=%s", vsock);
+    return r;
+}
+
+static int add_devices(const struct component *component, const struct paths *paths,
+                       struct launch *launch, struct error *err)
+{
+    const struct mount *mounts = component->mounts.items;
     _cleanup_free_ char *record = paths_run(paths, component->metadata.name, RUN_RECORD);
 
-    launch->failed = launch->failed || !vsock || !record;
-    if (launch->failed)
-        return;
+    if (!record)
+        return error_set(err, -ENOMEM, "out of memory");
     launch_add(launch, "--exit-record=%s", record);
     launch_add(launch, "--rng");
-    if (component->network.access != NETWORK_NONE)
-        launch_add(launch, "--vsock=cid=3,path=%s", vsock);
     if (component->network.access == NETWORK_FULL)
         launch_add(launch, "--net=passt");
     for (size_t i = 0; i < component->mounts.count; i++)
         launch_add(launch, "--share=%s=%s%s", mounts[i].guest_path, mounts[i].host_path,
                    mounts[i].read_only ? ",ro" : "");
+    return add_vsock(component, paths, launch, err);
 }
 
-static int begin(const struct component *component, const struct paths *paths,
-                 struct launch *launch, struct error *err)
+static int begin(const struct component *component, enum isolation_level level,
+                 const struct paths *paths, struct launch *launch, struct error *err)
 {
     _cleanup_free_ char *program = NULL;
     int r = paths_program("osvm-vmm", &program, err);
@@ -135,9 +218,8 @@ static int begin(const struct component *component, const struct paths *paths,
         return r;
     launch_add(launch, "%s", program);
     launch_add(launch, "--id=%s", component->id);
-    add_limits(component, launch);
-    add_devices(component, paths, launch);
-    return 0;
+    add_limits(component, level, launch);
+    return add_devices(component, paths, launch, err);
 }
 
 static int prepare_micro_vm(const struct component *component, const struct paths *paths,
@@ -148,7 +230,7 @@ static int prepare_micro_vm(const struct component *component, const struct path
     const char *root = !isolation->rootfs_path              ? ""
                        : component->security.read_only_root ? " root=/dev/vda ro"
                                                             : " root=/dev/vda rw";
-    int r = begin(component, paths, ret_launch, err);
+    int r = begin(component, LEVEL_MICRO_VM, paths, ret_launch, err);
 
     if (r < 0)
         return r;
@@ -163,24 +245,38 @@ static int prepare_micro_vm(const struct component *component, const struct path
     return launch_check(ret_launch) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
+/* The command is the image's command line. Returns it, to be freed, or NULL: out of memory. */
+static char *command_line(const struct component *component)
+{
+    char *line = strdup("");
+
+    for (size_t i = 0; line && i < component->command.count; i++) {
+        _cleanup_free_ char *before = line;
+
+        if (asprintf(&line, "%s%s%s", before, *before ? " " : "", component->command.items[i]) < 0)
+            line = NULL;
+    }
+    return line;
+}
+
 static int prepare_unikernel(const struct component *component, const struct paths *paths,
                              struct launch *ret_launch, struct error *err)
 {
     const char *image = component->isolation.image_path;
     _cleanup_free_ char *own = NULL;
-    int r = begin(component, paths, ret_launch, err);
+    _cleanup_free_ char *cmdline = command_line(component);
+    int r = begin(component, LEVEL_UNIKERNEL, paths, ret_launch, err);
 
     if (r == 0 && !image) { /* component.c lets only an mcp_server come without one */
-        r = paths_program("mcp.elf", &own, err);
+        r = paths_image(MCP_IMAGE, &own, err);
         image = own;
     }
     if (r < 0)
         return r;
     launch_add(ret_launch, "--kernel=%s", image);
-    if (component->command.count) {
-        launch_add(ret_launch, "--");
-        launch_add_list(ret_launch, &component->command);
-    }
+    if (cmdline && *cmdline)
+        launch_add(ret_launch, "--cmdline=%s", cmdline);
+    ret_launch->failed = ret_launch->failed || !cmdline;
     return launch_check(ret_launch) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 

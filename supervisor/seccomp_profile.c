@@ -3,11 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <sched.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -19,97 +16,6 @@ static void release_filter(scmp_filter_ctx *filter)
 {
     if (*filter)
         seccomp_release(*filter);
-}
-
-/* --- the built-in ones --------------------------------------------------------------------------
- */
-
-/* Namespaces are made by no program in a sandbox: clone(2) without any of their flags. */
-#define CLONE_NAMESPACES                                                                          \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-     CLONE_NEWNET | 0x80 /* CLONE_NEWTIME */)
-
-/* ioctl(2) requests that put bytes into a terminal's input, as if its user had typed them. */
-#define REQUEST_TIOCSTI   UINT32_C(0x5412)
-#define REQUEST_TIOCLINUX UINT32_C(0x541c)
-
-/* Allow a call where one of its arguments compares so. */
-static int allow_where(scmp_filter_ctx filter, int call, unsigned argument, enum scmp_compare op,
-                       uint64_t a, uint64_t b)
-{
-    const struct scmp_arg_cmp comparison = {.arg = argument, .op = op, .datum_a = a, .datum_b = b};
-
-    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &comparison);
-}
-
-/* Its low 32 bits, which are all that the kernel looks at of an int. */
-#define INT_BITS UINT64_C(0xffffffff)
-
-/*
- * All requests but the two. The kernel looks at the low 32 bits of a request alone, so a comparison
- * of the whole argument could be got round by its upper half; and a rule holds one comparison of an
- * argument. So: whatever differs from both in a bit that they have in common, and the other values
- * of the bits in which they differ.
- */
-static int allow_ioctls(scmp_filter_ctx filter)
-{
-    const uint32_t differ = REQUEST_TIOCSTI ^ REQUEST_TIOCLINUX;
-    int r = 0;
-
-    for (unsigned bit = 0; r == 0 && bit < 32; bit++) {
-        uint32_t mask = UINT32_C(1) << bit;
-
-        if (!(differ & mask))
-            r = allow_where(filter, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, mask,
-                            ~REQUEST_TIOCSTI & mask);
-    }
-    for (uint32_t bits = differ; r == 0; bits = (bits - 1) & differ) {
-        uint32_t request = (REQUEST_TIOCSTI & ~differ) | bits;
-
-        if (request != REQUEST_TIOCSTI && request != REQUEST_TIOCLINUX)
-            r = allow_where(filter, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, INT_BITS, request);
-        if (bits == 0)
-            break;
-    }
-    return r;
-}
-
-static int allow_list(scmp_filter_ctx filter, const char *const *calls)
-{
-    int r = 0;
-
-    for (; r == 0 && *calls; calls++) {
-        int number = seccomp_syscall_resolve_name(*calls);
-
-        if (number != __NR_SCMP_ERROR && strcmp(*calls, "ioctl") != 0)
-            r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-    }
-    /* The C library takes ENOSYS of clone3, whose flags no filter can see, and calls clone. */
-    if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    return r == 0 ? allow_ioctls(filter) : r;
-}
-
-static int fill_default(scmp_filter_ctx filter)
-{
-    static const unsigned families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-    int r = allow_list(filter, seccomp_default_calls);
-
-    if (r == 0)
-        r = allow_where(filter, SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
-        r = allow_where(filter, SCMP_SYS(socket), 0, SCMP_CMP_MASKED_EQ, INT_BITS, families[i]);
-    return r;
-}
-
-/* Threads, but no processes. */
-static int fill_strict(scmp_filter_ctx filter)
-{
-    int r = allow_list(filter, seccomp_strict_calls);
-
-    return r < 0 ? r
-                 : allow_where(filter, SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ,
-                               CLONE_THREAD | CLONE_NAMESPACES, CLONE_THREAD);
 }
 
 /* --- a file in the OCI format --------------------------------------------------------------------
@@ -271,23 +177,19 @@ static int fill_from_file(scmp_filter_ctx *ret_filter, const char *path, struct 
 int seccomp_profile_write(const char *profile, int fd, struct error *err)
 {
     _cleanup_(release_filter) scmp_filter_ctx filter = NULL;
-    bool strict = strcmp(profile, "strict") == 0;
     int r;
 
     if (profile[0] == '/') {
         r = fill_from_file(&filter, profile, err);
-        if (r < 0)
-            return r;
-    } else if (strict || strcmp(profile, "default") == 0) {
-        filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-        r = !filter ? -ENOMEM : strict ? fill_strict(filter) : fill_default(filter);
-        if (r < 0)
-            return error_set_errno(err, r, "cannot make the seccomp profile '%s'", profile);
-    } else {
-        return error_set(err, -EINVAL,
-                         "seccomp_profile: '%s' is none of default, strict and an absolute path",
-                         profile);
+    } else { /* the built-in ones are told in that format too: there is one text of each */
+        json_auto_t *root = NULL;
+
+        r = seccomp_profile_describe(profile, &root, err);
+        if (r == 0)
+            r = fill_from_json(&filter, root, err);
     }
+    if (r < 0)
+        return r;
     /* Another architecture's calls (32-bit, x32) kill, as libseccomp does by itself. */
     r = seccomp_export_bpf(filter, fd);
     return r < 0 ? error_set_errno(err, r, "cannot write the filter") : 0;

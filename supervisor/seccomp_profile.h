@@ -5,6 +5,8 @@
 #ifndef OSVM_SUPERVISOR_SECCOMP_PROFILE_H
 #define OSVM_SUPERVISOR_SECCOMP_PROFILE_H
 
+#include <jansson.h>
+
 #include "base/error.h"
 
 /**
@@ -16,6 +18,13 @@
  * Returns 0; -EINVAL where the profile is not one, with the reason in err; or another errno.
  */
 int seccomp_profile_write(const char *profile, int fd, struct error *err);
+
+/**
+ * The same in the OCI runtime specification's format, for a runtime that makes the filter itself.
+ * @ret_profile  a new reference
+ * Returns as above.
+ */
+int seccomp_profile_describe(const char *profile, json_t **ret_profile, struct error *err);
 
 /* seccomp_lists.c: what the built-in profiles allow; NULL behind the last. */
 extern const char *const seccomp_default_calls[];

@@ -16,6 +16,7 @@ void config_init(struct config *config)
         .gid = CONFIG_NO_ID,
         .uid_first = CONFIG_UID_FIRST,
         .uid_last = CONFIG_UID_LAST,
+        .ready_fd = CONFIG_NO_FD,
         .log_level = LOG_WARNING,
     };
 }

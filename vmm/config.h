@@ -27,6 +27,7 @@ struct config_module {
 #define CONFIG_MAX_MODULES 64
 #define CONFIG_NO_PORT     (-1)
 #define CONFIG_NO_ID       (-1)
+#define CONFIG_NO_FD       (-1)
 
 /* 65,536 ids behind those of containers, which nothing assigns (systemd, docs/UIDS-GIDS.md). */
 #define CONFIG_UID_FIRST 0x70000000u
@@ -55,7 +56,8 @@ struct config {
     enum console_kind virtio_console; /* CONSOLE_NONE: no such device */
     char *virtio_console_path;
     char *exit_record;
-    char *gdb; /* where a debugger connects: a port or a socket's path; NULL: nowhere */
+    char *gdb;    /* where a debugger connects: a port or a socket's path; NULL: nowhere */
+    int ready_fd; /* CONFIG_NO_FD: nobody is told that the guest is ready */
     char *log_path;
     enum log_level log_level;
     struct limits_config limits;

@@ -339,6 +339,8 @@ static int create_board(struct machine *machine, struct error *err)
     reset_register_init(&machine->reset, &machine->power);
     acpi_sleep_init(&machine->sleep, &machine->power);
     osvm_port_init(&machine->osvm_port, machine->stages->process_start_ns, &machine->power);
+    ready_init(&machine->ready, config->ready_fd);
+    machine->osvm_port.observer = &machine->ready.observer;
     if (config->debug_exit_port != CONFIG_NO_PORT)
         debug_exit_init(&machine->debug_exit, (uint16_t)config->debug_exit_port, &machine->power);
     machine->board_ready = true;

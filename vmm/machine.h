@@ -30,6 +30,7 @@
 #include "jail.h"
 #include "limits_watch.h"
 #include "loader/loader.h"
+#include "ready.h"
 #include "stages.h"
 #include "terminal.h"
 
@@ -84,6 +85,7 @@ struct machine {
     struct acpi_sleep sleep;
     struct debug_exit debug_exit;
     struct osvm_port osvm_port;
+    struct ready ready;
     bool board_ready;
 
     int status_fd; /* /proc/self/status, for the exit record; -1: not wanted */

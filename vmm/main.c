@@ -169,21 +169,26 @@ static int watch_machine(struct run *run)
     return verdict.status;
 }
 
-/* What the caller left open and no option names is none of the machine's business. */
-static void close_unnamed(const struct device_config *devices)
+/* Put a number into an ascending list. */
+static void insert(int *list, size_t count, int number)
 {
-    int named[CONFIG_MAX_NETS];
-    size_t count = 0;
+    size_t at = count;
+
+    for (; at > 0 && list[at - 1] > number; at--)
+        list[at] = list[at - 1];
+    list[at] = number;
+}
+
+/* What the caller left open and no option names is none of the machine's business. */
+static void close_unnamed(const struct config *config)
+{
+    const struct device_config *devices = &config->devices;
+    int named[1 + CONFIG_MAX_NETS] = {config->ready_fd};
+    size_t count = 1;
 
     for (unsigned i = 0; i < devices->net_count; i++) {
-        size_t at = count;
-
-        if (devices->nets[i].kind != NET_FD)
-            continue;
-        for (; at > 0 && named[at - 1] > devices->nets[i].fd; at--)
-            named[at] = named[at - 1];
-        named[at] = devices->nets[i].fd;
-        count++;
+        if (devices->nets[i].kind == NET_FD)
+            insert(named, count++, devices->nets[i].fd);
     }
     guardian_close_others(named, count);
 }
@@ -209,7 +214,7 @@ static int start(struct run *run)
 {
     struct error err = {0};
 
-    close_unnamed(&run->config.devices);
+    close_unnamed(&run->config);
     if (open_log(&run->log, &run->config, &err) < 0)
         return refuse(run, &err);
     if (run->config.exit_record && !run->config.check &&

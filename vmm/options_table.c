@@ -13,6 +13,7 @@
 #include "config_file.h"
 #include "gdb/server.h"
 #include "guest/layout.h"
+#include "ready.h"
 
 static int set_string(char **target, const char *value, struct error *err)
 {
@@ -509,6 +510,8 @@ static const struct option table[] = {
     {"gdb", OPTION_VALUE, "PORT|SOCKET", false, set_gdb, NULL, "Debugging",
      "wait for gdb before the first instruction: on a port of 127.0.0.1, or\n"
      "on a Unix socket at this path"},
+    {"ready-fd", OPTION_VALUE, "N", true, ready_config_set_fd, NULL, NULL,
+     "write a byte to this descriptor once the guest says that it is ready"},
     {"stats", OPTION_FLAG, NULL, false, set_stats, NULL, NULL,
      "at the end, say on standard error how long each stage took, and count\n"
      "exits and hypercalls by kind"},

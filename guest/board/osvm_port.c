@@ -55,8 +55,10 @@ static void reach_milestone(struct osvm_port *port, uint32_t milestone)
 
     if (milestone == 0 || milestone >= OSVM_MILESTONE_COUNT)
         return;
-    __atomic_compare_exchange_n(&port->milestones_ns[milestone], &not_yet, clock_monotonic_ns(),
-                                false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    if (__atomic_compare_exchange_n(&port->milestones_ns[milestone], &not_yet, clock_monotonic_ns(),
+                                    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
+        port->observer)
+        port->observer->reached(port->observer, milestone);
 }
 
 static void osvm_port_write(struct bus_range *range, uint64_t offset, const void *data,

@@ -26,6 +26,13 @@ const struct paths *client_paths(const struct client *client);
 int client_ask(struct client *client, const char *method, const char *path, const char *body,
                size_t body_len, json_t **ret_answer);
 
+/**
+ * Have a component started where it does not run, and wait until it is ready; a person is told on
+ * standard error when that takes long. In components.c.
+ * Returns 0, or the exit status with what went wrong told on standard error.
+ */
+int client_start(struct client *client, const char *name);
+
 /* Give each line of an endless answer to `line`, until it returns false or the daemon ends. */
 typedef bool client_line_fn(void *context, const char *line, size_t len);
 int client_follow(struct client *client, const char *path, client_line_fn *line, void *context);

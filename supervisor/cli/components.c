@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/util.h"
 #include "client.h"
 
 static const char *text_of(json_t *object, const char *key)
@@ -63,13 +64,15 @@ int command_create(const struct invocation *invocation)
 /* --- start, stop, restart, kill
  * ------------------------------------------------------------------------ */
 
-#define POLL_NS    (20 * NS_PER_MS)
-#define PATIENT_NS (2 * NS_PER_SEC) /* then a person is told what is waited for */
+/* A small guest is ready within milliseconds; what takes longer is looked at less often. */
+#define FIRST_POLL_NS (1 * NS_PER_MS)
+#define LAST_POLL_NS  (20 * NS_PER_MS)
+#define PATIENT_NS    (2 * NS_PER_SEC) /* then a person is told what is waited for */
 
 /* Ask until its status is the one that is wanted, or one from which it never comes. */
 static int await_status(struct client *client, const char *name, const char *wanted)
 {
-    const struct timespec pause = {.tv_nsec = POLL_NS};
+    struct timespec pause = {.tv_nsec = FIRST_POLL_NS};
     uint64_t told = clock_monotonic_ns() + PATIENT_NS;
     char path[128];
 
@@ -89,7 +92,24 @@ static int await_status(struct client *client, const char *name, const char *wan
             told = UINT64_MAX;
         }
         nanosleep(&pause, NULL);
+        pause.tv_nsec = (long)min_u64(2 * (uint64_t)pause.tv_nsec, LAST_POLL_NS);
     }
+}
+
+/* Do something to a component, and wait for what that leads to. */
+static int act_on(struct client *client, const char *name, const char *action, const char *wanted)
+{
+    char path[160];
+    int r;
+
+    snprintf(path, sizeof(path), "/v1/components/%s/%s", name, action);
+    r = client_ask(client, "POST", path, NULL, 0, NULL);
+    return r ? r : await_status(client, name, wanted);
+}
+
+int client_start(struct client *client, const char *name)
+{
+    return act_on(client, name, "start", "running");
 }
 
 static int act(const struct invocation *invocation, const char *action, const char *wanted)
@@ -101,17 +121,13 @@ static int act(const struct invocation *invocation, const char *action, const ch
         return status;
     for (int i = 0; i < invocation->argument_count; i++) {
         const char *name = invocation->arguments[i];
-        char path[160];
         int r;
 
         if (!component_name_valid(name)) {
             status = fail(EXIT_USAGE, "'%s' is no component's name", name);
             continue;
         }
-        snprintf(path, sizeof(path), "/v1/components/%s/%s", name, action);
-        r = client_ask(client, "POST", path, NULL, 0, NULL);
-        if (!r)
-            r = await_status(client, name, wanted);
+        r = act_on(client, name, action, wanted);
         if (!r)
             puts(name);
         status = status ? status : r;

@@ -60,7 +60,7 @@ static int run_component(struct component *component, const struct paths *paths)
         return fail(EXIT_REFUSED, "%s: %s", component->metadata.name, err.text);
     wait_for(monitor, &mask);
     status = tell_end(component, paths);
-    instance_remove_run(paths, component->metadata.name);
+    instance_clean(paths, component, choice.runtime);
     return status;
 }
 

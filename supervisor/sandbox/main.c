@@ -14,9 +14,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../reaper.h"
 #include "../sandbox.h"
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -43,11 +43,6 @@ static int refuse(const struct sandbox *sandbox, const struct error *err)
 {
     log_error(&sandbox->log, "%s", err->text);
     return SANDBOX_EXIT_REFUSED;
-}
-
-static int status_of(int wait_status)
-{
-    return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
 /* --- the outside --------------------------------------------------------------------------------
@@ -95,12 +90,8 @@ static int write_maps(const struct sandbox *sandbox, pid_t pid, struct error *er
 /* Wait for the inside, pass on what asks it to end. Returns the exit status. */
 static int wait_for(struct sandbox *sandbox, pid_t pid)
 {
-    sigset_t mask;
-    siginfo_t info;
     char byte;
-    int status;
 
-    sigfillset(&mask);
     if (read(sandbox->asks, &byte, 1) == 1) {
         struct error err = {0};
 
@@ -110,12 +101,7 @@ static int wait_for(struct sandbox *sandbox, pid_t pid)
             io_write_all(sandbox->answers, &byte, 1);
     }
     close_fd(take_fd(&sandbox->answers));
-    for (;;) {
-        if (waitpid(pid, &status, WNOHANG) == pid)
-            return status_of(status);
-        if (sigwaitinfo(&mask, &info) >= 0 && info.si_signo != SIGCHLD)
-            kill(pid, info.si_signo);
-    }
+    return reaper_wait(pid);
 }
 
 /* --- the inside ---------------------------------------------------------------------------------
@@ -191,21 +177,8 @@ static void hide_arguments(const struct sandbox *sandbox)
 /* pid 1: reap everything, pass on what asks for the end, end with the program. */
 static int be_init(pid_t program)
 {
-    sigset_t mask;
-    siginfo_t info;
-    int status;
-    pid_t pid;
-
     close_range(0, ~0U, 0); /* nobody waits for the end of an output because of this process */
-    sigfillset(&mask);
-    for (;;) {
-        while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-            if (pid == program)
-                return status_of(status);
-        }
-        if (sigwaitinfo(&mask, &info) >= 0 && info.si_signo != SIGCHLD)
-            kill(program, info.si_signo);
-    }
+    return reaper_wait(program);
 }
 
 static int inside(struct sandbox *sandbox)

@@ -11,7 +11,7 @@ from harness import Failed, Rows, Skipped, await_condition, check
 ROWS = Rows()
 OPTIONS = ["kernel", "cmdline", "initrd", "module", "mem", "cpus", "hugepages", "prefault", "thp",
            "ksm", "debug-exit", "arg", "env", "map", "keep-files", "stats", "console",
-           "virtio-console", "log", "log-level", "exit-record", "gdb", "config", "check", "help",
+           "virtio-console", "log", "log-level", "exit-record", "ready-fd", "gdb", "config", "check", "help",
            "version"]
 
 
@@ -277,3 +277,40 @@ def _(bench):
             resource.RLIMIT_NOFILE, (count, count)))
         check(ended.status == 0 or (ended.status == 125 and ended.err.count("\n") == 1),
               f"with {count} descriptors: {ended}")
+
+
+@ROWS.row("--ready-fd: one byte when the guest says that it is ready, and no more")
+def _(bench):
+    for words, wanted in ((["--kernel", bench.built("unikernel/hello")], b"\n"),
+                          (["--kernel", bench.built("tests/boot/exit")], b"")):
+        read, write = os.pipe()
+        with bench.start("--ready-fd", write, *words, pass_fds=[write]) as process:
+            os.close(write)
+            with open(read, "rb") as file:
+                said = file.read()  # to its end: nothing keeps it open
+            process.end()
+        check(said == wanted, f"{words}: {said!r}")
+
+
+@ROWS.row("--ready-fd: the guardian does not keep it, and nobody need read it")
+def _(bench):
+    read, write = os.pipe()
+    with bench.start("--ready-fd", write, "--kernel", bench.built("unikernel/vsock_echo"), "--vsock",
+                     f"cid=3,path={bench.folder}/v", pass_fds=[write]) as process:
+        os.close(write)
+        check(os.read(read, 8) == b"\n", "it did not say so")
+        pipe = os.readlink(f"/proc/self/fd/{read}")
+        held = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{process.pid}/fd")]
+        check(pipe not in held, f"the guardian has {held}")
+        os.close(read)
+    read, write = os.pipe()
+    os.close(read)
+    ended = bench.run("--ready-fd", write, pass_fds=[write])
+    os.close(write)
+    check(ended.status == 0, str(ended))
+
+
+@ROWS.row("--ready-fd: what is no open descriptor is refused")
+def _(bench):
+    for value, says in (("x", "'x'"), ("2", "'2'"), ("-1", "'-1'"), ("99", "descriptor 99")):
+        bench.refused(f"--ready-fd={value}", says=says)

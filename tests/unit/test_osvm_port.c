@@ -91,6 +91,32 @@ static void test_unknown_milestones(void **state)
     assert_int_equal(osvm_port_milestone(&port, 2), 0);
 }
 
+struct counting {
+    struct milestone_observer observer;
+    unsigned told[OSVM_MILESTONE_COUNT];
+};
+
+static void count_milestone(struct milestone_observer *observer, unsigned milestone)
+{
+    container_of(observer, struct counting, observer)->told[milestone]++;
+}
+
+static void test_observer_is_told_once(void **state)
+{
+    struct counting counting = {.observer.reached = count_milestone};
+    struct osvm_port port;
+
+    (void)state;
+    osvm_port_init(&port, 0, NULL);
+    port.observer = &counting.observer;
+    for (unsigned i = 0; i < 3; i++) {
+        put(&port, OSVM_PORT_MILESTONE, OSVM_MILESTONE_READY);
+        put(&port, OSVM_PORT_MILESTONE, UINT32_MAX);
+    }
+    assert_int_equal(counting.told[OSVM_MILESTONE_READY], 1);
+    assert_int_equal(counting.told[OSVM_MILESTONE_FIRST_INSTRUCTION], 0);
+}
+
 static void test_now(void **state)
 {
     uint64_t start = clock_monotonic_ns() - NS_PER_SEC;
@@ -162,6 +188,7 @@ int main(void)
     unit_add_rows(&unit, exits, test_exit);
     unit_add(&unit, "milestones", test_milestones, NULL);
     unit_add(&unit, "unknown milestones", test_unknown_milestones, NULL);
+    unit_add(&unit, "an observer is told of each once", test_observer_is_told_once, NULL);
     unit_add(&unit, "the time since the start", test_now, NULL);
     unit_add(&unit, "a time over 32 bits", test_now_stays_at_the_end, NULL);
     unit_add_rows(&unit, others, test_other);

@@ -117,17 +117,30 @@ static long call_tiocsti(void)
     return ioctl(STDIN_FILENO, TIOCSTI, "x");
 }
 
-/* The kernel takes the low half of the request. */
-static long call_tiocsti_upper(void)
+/* The kernel looks at 32 bits of a request; a filter sees 64. */
+static long call_tiocsti_with_more_bits(void)
 {
     return syscall(SYS_ioctl, STDIN_FILENO, UINT64_C(1) << 32 | TIOCSTI, "x");
 }
 
-static long call_tioclinux(void)
+static long call_tioclinux_with_more_bits(void)
 {
-    char what = 2;
+    return syscall(SYS_ioctl, STDIN_FILENO, UINT64_C(1) << 63 | TIOCLINUX, "x");
+}
 
-    return ioctl(STDIN_FILENO, TIOCLINUX, &what);
+/* Those beside the two that are refused, and as unlike them as can be. */
+static long call_neighbour(void)
+{
+    static const unsigned requests[] = {TIOCSTI - 1,   TIOCSTI + 1, TIOCLINUX - 1,
+                                        TIOCLINUX + 1, 0,           UINT32_MAX};
+    long r = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+        r = syscall(SYS_ioctl, STDIN_FILENO, requests[i], NULL);
+        if (r < 0 && errno == EPERM)
+            return r;
+    }
+    return r;
 }
 
 static long call_tiocgwinsz(void)
@@ -159,8 +172,9 @@ static const struct call_row call_rows[] = {
     {"a packet socket", call_packet, EPERM, EPERM},
     {"a vsock socket", call_vsock, EPERM, EPERM},
     {"TIOCSTI", call_tiocsti, EPERM, EPERM},
-    {"TIOCSTI with more above it", call_tiocsti_upper, EPERM, EPERM},
-    {"TIOCLINUX", call_tioclinux, EPERM, EPERM},
+    {"TIOCSTI with higher bits", call_tiocsti_with_more_bits, EPERM, EPERM},
+    {"TIOCLINUX with higher bits", call_tioclinux_with_more_bits, EPERM, EPERM},
+    {"the ioctls beside them", call_neighbour, -1, -1},
     {"another ioctl", call_tiocgwinsz, -1, -1},
 };
 

@@ -30,10 +30,16 @@
 #define OSVM_MILESTONE_READY             2
 #define OSVM_MILESTONE_COUNT             3
 
+/* Told, once each, of the milestones that the guest reaches. The thread of the CPU that does. */
+struct milestone_observer {
+    void (*reached)(struct milestone_observer *observer, unsigned milestone);
+};
+
 struct osvm_port {
     struct bus_range range;
     struct power_sink *power;
-    uint64_t process_start_ns; /* CLOCK_MONOTONIC */
+    struct milestone_observer *observer; /* borrowed; NULL: nobody */
+    uint64_t process_start_ns;           /* CLOCK_MONOTONIC */
     uint64_t
         milestones_ns[OSVM_MILESTONE_COUNT]; /* CLOCK_MONOTONIC of the first; 0: not yet; atomic */
 };
