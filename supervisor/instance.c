@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -75,9 +76,25 @@ void instance_remove_run(const struct paths *paths, const char *name)
     rmdir(run);
 }
 
+/* A monitor removes its component's control group; one that was killed does not. */
+static void sweep_group(const struct component *component)
+{
+    struct cgroup_host host;
+    char name[CGROUP_NAME_MAX];
+
+    snprintf(name, sizeof(name), "osvm-%s", component->id);
+    if (cgroup_host_probe(&host) == 0)
+        cgroup_sweep(&host, name);
+    cgroup_host_free(&host);
+}
+
 void instance_clean(const struct paths *paths, const struct component *component,
                     const struct runtime *runtime)
 {
+    _cleanup_free_ char *said = paths_run(paths, component->metadata.name, RUN_EXIT);
+
+    if (said && access(said, F_OK) < 0)
+        sweep_group(component);
     if (runtime && runtime->clean)
         runtime->clean(component);
     instance_remove_run(paths, component->metadata.name);

@@ -47,7 +47,8 @@ int instance_read_end(const struct paths *paths, const char *name, struct instan
 /* The exit status that stands for it: 128 + N for a signal; 124 for the time limit. */
 int instance_exit_status(const struct instance_end *end);
 
-/* Remove what an end leaves: what its runtime says, and its run folder. @runtime  NULL: not known
+/* Remove what an end leaves: what its runtime says, its run folder, and, where its monitor was
+ * killed, its control group with what is in it; that may take up to 2 s. @runtime  NULL: not known
  */
 void instance_clean(const struct paths *paths, const struct component *component,
                     const struct runtime *runtime);
