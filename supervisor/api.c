@@ -19,7 +19,7 @@
 #include "version.h"
 
 #define MAX_CONNECTIONS 512
-#define TIMEOUT_S       30
+#define TIMEOUT_S       10
 #define PREFIX          "/v1/components"
 
 struct api {

@@ -5,6 +5,7 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct sandbox {
     bool privileged;   /* root: it builds with its own rights and leaves them behind afterwards */
     int asks, answers; /* the inside asks for its user map by a byte; the outside answers so */
     int filter;
+    int outside;     /* a pidfd of the process outside */
     char *arguments; /* argv[1] on, as ps shows them */
     size_t arguments_len;
 };
@@ -181,6 +183,19 @@ static int be_init(pid_t program)
     return reaper_wait(program);
 }
 
+/*
+ * End with the process outside. It may have ended before that was said (and saying it is undone by
+ * each change of user), so it is looked at afterwards.
+ */
+static void outlive_not(const struct sandbox *sandbox)
+{
+    struct pollfd dead = {.fd = sandbox->outside, .events = POLLIN};
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (poll(&dead, 1, 0) != 0)
+        _exit(SANDBOX_EXIT_REFUSED);
+}
+
 static int inside(struct sandbox *sandbox)
 {
     struct error err = {0};
@@ -188,7 +203,7 @@ static int inside(struct sandbox *sandbox)
     int r = 0;
 
     hide_arguments(sandbox);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    outlive_not(sandbox);
     if (!sandbox->privileged)
         r = ask_for_maps(sandbox, &err);
     if (r == 0 && sethostname(sandbox->options.name, strlen(sandbox->options.name)) < 0)
@@ -201,8 +216,7 @@ static int inside(struct sandbox *sandbox)
         r = become_user(sandbox, &err);
     if (r == 0)
         r = confine_drop_rights(&err);
-    /* It is cleared whenever the user changes. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    outlive_not(sandbox);
     if (r < 0)
         return refuse(sandbox, &err);
     pid = fork();
@@ -258,6 +272,11 @@ static int run(struct sandbox *sandbox)
     }
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
+    sandbox->outside = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (sandbox->outside < 0) {
+        error_set_errno(&err, -errno, "cannot watch over the sandbox (pidfd_open)");
+        return refuse(sandbox, &err);
+    }
     pid = clone_into_namespaces(sandbox);
     if (pid < 0) {
         error_set_errno(&err, -errno,
