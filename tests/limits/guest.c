@@ -3,6 +3,7 @@
  *   spin    all CPUs, for ever
  *   idle    nothing, for ever, and without saying that it is ready
  *   ready   nothing, but it says so (`by=port`, or by a `by=connection` over vsock), for 2 s
+ *   sleep   nothing, halted, for 2 s
  *   memory  all there is, and what lies behind it
  *   memory-later  a half of 64 MiB, again and again, once it has said READY
  *   disk    all of disk 0, and what lies behind it
@@ -11,10 +12,13 @@
  *   files   as many connections over vsock as the host opens
  * "READY" on the console says that it is at it.
  */
+#include "sdk/apic.h"
 #include "sdk/block.h"
 #include "sdk/boot.h"
 #include "sdk/console.h"
+#include "sdk/cpu.h"
 #include "sdk/exit.h"
+#include "sdk/interrupt.h"
 #include "sdk/io.h"
 #include "sdk/memory.h"
 #include "sdk/net.h"
@@ -24,14 +28,15 @@
 #include "sdk/time.h"
 #include "sdk/vsock.h"
 
-#define MIB         (UINT64_C(1) << 20)
-#define FIRST_OWN   (32 * MIB) /* above the image and what the SDK has */
-#define BEHIND      (64 * MIB)
-#define CHUNK       65536u
-#define HOST_PORT   7000
-#define CONNECTIONS 256
-#define FRAME       1514
-#define WAIT_US     1000000
+#define MIB          (UINT64_C(1) << 20)
+#define FIRST_OWN    (32 * MIB) /* above the image and what the SDK has */
+#define BEHIND       (64 * MIB)
+#define CHUNK        65536u
+#define HOST_PORT    7000
+#define CONNECTIONS  256
+#define FRAME        1514
+#define WAIT_US      1000000
+#define TIMER_VECTOR 0x50
 
 #define ANY_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 
@@ -74,6 +79,18 @@ static int do_ready(void)
         port_out32(OSVM_PORT, OSVM_MILESTONE_READY);
     }
     delay_us(2 * WAIT_US);
+    return 0;
+}
+
+static int do_sleep(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t before = *interrupt_count(TIMER_VECTOR);
+
+        apic_timer_once(TIMER_VECTOR, WAIT_US);
+        while (*interrupt_count(TIMER_VECTOR) == before)
+            cpu_halt_while(interrupt_count(TIMER_VECTOR), before);
+    }
     return 0;
 }
 
@@ -183,14 +200,9 @@ int main(void)
         const char *word;
         int (*act)(void);
     } acts[] = {
-        {"spin", do_spin},
-        {"idle", do_idle},
-        {"ready", do_ready},
-        {"memory", do_memory},
-        {"memory-later", do_memory_later},
-        {"disk", do_disk},
-        {"send", do_send},
-        {"receive", do_receive},
+        {"spin", do_spin},   {"idle", do_idle},     {"ready", do_ready},
+        {"sleep", do_sleep}, {"memory", do_memory}, {"memory-later", do_memory_later},
+        {"disk", do_disk},   {"send", do_send},     {"receive", do_receive},
         {"files", do_files},
     };
     const char *what = boot_option("do");

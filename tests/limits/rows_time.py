@@ -67,7 +67,7 @@ def _(bench):
 
 @ROWS.row("--cpu-time-limit: who sleeps does not reach it")
 def _(bench):
-    with start(bench, hosts.plain, "ready", "--cpu-time-limit", "1") as process:
+    with start(bench, hosts.plain, "sleep", "--cpu-time-limit", "1") as process:
         ended = process.end()
     check(ended.status == 0, str(ended))
 
