@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "archive_config.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -224,6 +225,9 @@ static int start(struct run *run)
     if (jail_init(&run->jail, &run->config, &err) < 0)
         return refuse(run, &err);
     if (inputs_open(&run->inputs, &run->config, &err) < 0)
+        return refuse(run, &err);
+    if (run->inputs.archive && run->inputs.plan.hermit_interface &&
+        archive_config_apply(run->inputs.archive, &run->config, &err) < 0)
         return refuse(run, &err);
     stages_reach(&run->stages, STAGE_IMAGES);
     if (prepare_files(run, &err) < 0)

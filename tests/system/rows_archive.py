@@ -79,6 +79,61 @@ def _(bench):
     runs(bench, bench.folder / "image.tar.gz")
 
 
+HERMIT = """version = "1"
+kernel = "kernel"
+
+[input]
+kernel_args = ["show=1"]
+app_args = ["one", "two words"]
+env_vars = ["A=image", "B=2"]
+"""
+
+
+def a_hermit_image(bench, interface, *more, config=HERMIT):
+    kernel = bench.built(f"tests/boot/hermit/hermit_program_{interface}").read_bytes()
+    return bench.write("hermit.tar.gz", packed(entry("hermit.toml", config.encode()),
+                                               entry("bin/kernel", kernel), *more))
+
+
+@ROWS.row("a Hermit image: its arguments, variables and files, and the user's last word")
+def _(bench):
+    config = HERMIT.replace('kernel = "kernel"', 'kernel = "bin/kernel"')
+    for interface in (1, 2, 3):
+        image = a_hermit_image(bench, interface, config=config)
+        ended = bench.run("--kernel", image, "--mem", "64", "-e", "A=user", "--", "three")
+        out = ended.out.decode().replace("\r", "")
+        check(ended.status == 0, str(ended))
+        bootargs = re.search(r"^bootargs \[(.*)\]$", out, re.MULTILINE)[1]
+        before, behind = bootargs.split(" -- ")
+        check(before.startswith("show=1") and "env=B=2" in before and "env=A=user" in before
+              and "A=image" not in before, bootargs)
+        check(behind.split() == ["one", "two", "words", "three"] or "two words" in behind, bootargs)
+        if interface == 1:
+            args = re.findall(r"^arg \[(.*)\]$", out, re.MULTILINE)
+            check(args[1:] == ["one", "two words", "three"], out)
+            env = re.findall(r"^env \[(.*)\]$", out, re.MULTILINE)
+            check(env[:2] == ["A=user", "B=2"], out)
+
+
+@ROWS.row("a Hermit image: a packed file can be read and not changed; the user's mapping goes first")
+def _(bench):
+    config = HERMIT.replace('kernel = "kernel"', 'kernel = "bin/kernel"').replace("show=1", "packed=1")
+    for interface in (1, 3):
+        image = a_hermit_image(bench, interface, entry("share/data", b"packed"), config=config)
+        ended = bench.run("--kernel", image, "--mem", "64")
+        check(ended.status == 0 and b"packed [packed]" in ended.out, str(ended))
+        bench.write("own", b"the user's")
+        ended = bench.run("--kernel", image, "--mem", "64", "--map", f"{bench.folder}/own:/share/data:ro")
+        check(ended.status == 0 and b"packed [the user's]" in ended.out, str(ended))
+
+
+@ROWS.row("a Hermit image with more files than can be mapped")
+def _(bench):
+    config = HERMIT.replace('kernel = "kernel"', 'kernel = "bin/kernel"')
+    image = a_hermit_image(bench, 3, *(entry(f"f{i}", b"x") for i in range(70)), config=config)
+    refused(bench, image, "more files than can be mapped (64)")
+
+
 def refused(bench, image, *says, options=()):
     bench.refused("--kernel", image, *options, says=("cannot load kernel", *says))
 

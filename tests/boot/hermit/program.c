@@ -1,8 +1,8 @@
 /*
  * What a program does by hypercalls: arguments, environment, files. The boot arguments say which:
- * show=1 prints arguments and environment; files=1 works with /data, which is mapped, and
- * elsewhere; smp=N has N CPUs work with files at once. It ends with status=, or with 1 where
- * something failed.
+ * show=1 prints arguments and environment; packed=1 prints /share/data, which must not be writable;
+ * files=1 works with /data, which is mapped, and elsewhere; smp=N has N CPUs work with files at
+ * once. It ends with status=, or with 1 where something failed.
  */
 #include "hermit.h"
 
@@ -226,6 +226,18 @@ static void show_strings_1(void)
 
 /* ---- All of it. ---- */
 
+static void show_packed(void)
+{
+    static char text[64];
+    int32_t fd = do_open("/share/data", O_RDONLY);
+    int64_t len = fd >= 3 ? do_read(fd, text, sizeof(text) - 1) : fd;
+
+    report(len > 0, "what was packed is read");
+    show("packed", text);
+    report_equal((uint64_t)(int64_t)do_open("/share/data", O_RDWR), (uint64_t)-EROFS,
+                 "and cannot be changed");
+}
+
 void hermit_main(const struct boot_info *info, uint64_t cpu)
 {
     static bool good[CPU_MAX];
@@ -243,6 +255,8 @@ void hermit_main(const struct boot_info *info, uint64_t cpu)
         if (is_first_interface)
             show_strings_1();
     }
+    if (bootargs_number(info, "packed"))
+        show_packed();
     if (bootargs_number(info, "files")) {
         try_data();
         try_elsewhere();
