@@ -227,9 +227,9 @@ def _(bench):
     ended = bench.run("--kernel", an_image(bench), *EXIT, before=("strace", "-f", "-o", "trace"))
     check(ended.status == 37, str(ended))
     trace = (bench.folder / "trace").read_text(errors="replace")
-    helper = re.search(r"^(\d+) .*SECCOMP_MODE_FILTER", trace, re.MULTILINE)
+    helper = re.search(r"^(\d+) +.*SECCOMP_MODE_FILTER", trace, re.MULTILINE)
     check(helper, "nobody was locked in")
-    calls = re.findall(rf"^{helper[1]} (\w+)\(", trace[helper.end():], re.MULTILINE)
+    calls = re.findall(rf"^{helper[1]} +(\w+)\(", trace[helper.end():], re.MULTILINE)
     check("sendmsg" in calls and "memfd_create" in calls, f"not the helper: {calls}")
     allowed = {"read", "write", "lseek", "fstat", "newfstatat", "fcntl", "memfd_create", "sendmsg",
                "close", "brk", "mmap", "munmap", "mremap", "madvise", "getrandom", "futex",
