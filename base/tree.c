@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -22,8 +25,7 @@ enum step {
 };
 
 /*
- * Remove one entry, or say that there is something in it. Nothing is removed that the guest did not
- * make: links are removed and not followed.
+ * Remove one entry, or say that there is something in it. Links are removed and not followed.
  */
 static enum step remove_entry(int folder, const char *name)
 {
@@ -67,15 +69,51 @@ static int open_folder(int folder, const char *name)
     return openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* The folders above the one that is being emptied, by what they are: a name may be another's. */
+struct way {
+    struct place {
+        dev_t dev;
+        ino_t ino;
+    } * places;
+    size_t count, room;
+};
+
+static int way_push(struct way *way, int folder)
+{
+    struct place *places = way->places;
+    struct stat st;
+
+    if (fstat(folder, &st) < 0)
+        return -errno;
+    if (way->count == way->room) {
+        way->room = way->room ? way->room * 2 : 64;
+        places = reallocarray(places, way->room, sizeof(*places));
+        if (!places)
+            return -ENOMEM;
+        way->places = places;
+    }
+    places[way->count++] = (struct place){.dev = st.st_dev, .ino = st.st_ino};
+    return 0;
+}
+
+/* Whether this is the folder that was come from last. */
+static bool way_pop(struct way *way, int folder)
+{
+    const struct place *place = &way->places[--way->count];
+    struct stat st;
+
+    return fstat(folder, &st) == 0 && st.st_dev == place->dev && st.st_ino == place->ino;
+}
+
 /*
- * Down into what is not empty, and up again by "..", which leads back, since nobody else moves what
- * is in there.
+ * Down into what is not empty, and up again by "..", so that a deep tree takes no more descriptors
+ * than a flat one. Whoever owns what is in there may move a folder away meanwhile, and ".." would
+ * lead to wherever it is now: where it does not lead back, that is the end.
  */
-void tree_empty(int top_fd)
+static int empty(int top_fd, struct way *way)
 {
     _cleanup_close_ int folder = open_folder(top_fd, ".");
     char name[NAME_MAX + 1];
-    uint64_t depth = 0;
 
     while (folder >= 0) {
         enum step step = remove_entries(folder, name);
@@ -83,21 +121,37 @@ void tree_empty(int top_fd)
 
         if (step == STEP_AGAIN)
             continue;
-        if (step == STEP_FAILED || (step == STEP_DONE && depth == 0))
-            return;
-        depth = step == STEP_DOWN ? depth + 1 : depth - 1;
+        if (step == STEP_FAILED)
+            return -errno;
+        if (step == STEP_DONE && way->count == 0)
+            return 0;
         next = open_folder(folder, step == STEP_DOWN ? name : "..");
+        if (next >= 0 && (step == STEP_DOWN ? way_push(way, folder) < 0 : !way_pop(way, next))) {
+            close_fd(next);
+            return -ESTALE;
+        }
         close_fd(folder);
         folder = next;
     }
+    return -errno;
 }
 
-void tree_remove(int parent_fd, const char *name)
+int tree_empty(int top_fd)
+{
+    struct way way = {0};
+    int r = empty(top_fd, &way);
+
+    free(way.places);
+    return r;
+}
+
+int tree_remove(int parent_fd, const char *name)
 {
     _cleanup_close_ int folder = open_folder(parent_fd, name);
+    int r;
 
     if (folder < 0)
-        return;
-    tree_empty(folder);
-    unlinkat(parent_fd, name, AT_REMOVEDIR);
+        return -errno;
+    r = tree_empty(folder);
+    return r < 0 ? r : unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }

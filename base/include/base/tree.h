@@ -4,15 +4,16 @@
 
 /**
  * Remove everything beneath a folder, however deep, with a few descriptors. Links are removed and
- * not followed. What cannot be removed ends it.
+ * not followed. Others may change what is in it meanwhile: nothing is removed but what is beneath
+ * it.
  *
  * @top_fd  the folder; it stays
- * Nobody else moves what is in there meanwhile. Any thread.
+ * Returns 0; -ESTALE where a folder was moved away under it; or another negative errno, for what
+ * cannot be removed. The rest is left then. Any thread.
  */
-void tree_empty(int top_fd);
+int tree_empty(int top_fd);
 
-/* Empty the folder `name` of a folder and remove it. What is no folder of that name is left alone.
- */
-void tree_remove(int parent_fd, const char *name);
+/* Empty the folder `name` of a folder, and remove it. Returns 0 or a negative errno, as above. */
+int tree_remove(int parent_fd, const char *name);
 
 #endif
