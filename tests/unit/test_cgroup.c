@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -334,9 +335,12 @@ static void test_memory(void **state)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        volatile char *bytes = malloc(64 * MIB);
+        volatile char *bytes; /* not malloc()'s: MALLOC_PERTURB_ fills it outside the group */
 
-        if (cgroup_attach(group, 0) < 0 || !bytes)
+        if (cgroup_attach(group, 0) < 0)
+            _exit(1);
+        bytes = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (bytes == MAP_FAILED)
             _exit(1);
         for (size_t i = 0; i < 64 * MIB; i += 4096)
             bytes[i] = 1;
