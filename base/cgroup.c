@@ -471,6 +471,34 @@ void cgroup_read_usage(const struct cgroup *group, struct cgroup_usage *ret_usag
     *ret_usage = usage;
 }
 
+int cgroup_read_usage_of(const struct cgroup_host *host, const char *name,
+                         struct cgroup_usage *ret_usage)
+{
+    struct cgroup_usage usage = {0};
+    bool found = false;
+
+    for (unsigned i = 0; i < host->count; i++) {
+        const struct cgroup_tree *tree = &host->trees[i];
+        const char *slash = strrchr(tree->folder, '/');
+        _cleanup_close_ int fd = -1;
+
+        if (!slash || strcmp(slash + 1, name) != 0)
+            continue;
+        fd = open(tree->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        found = true;
+        if (tree->version == 2)
+            read_v2(fd, &usage);
+        else
+            read_v1(fd, tree->controllers, &usage);
+    }
+    if (!found)
+        return -ENOENT;
+    *ret_usage = usage;
+    return 0;
+}
+
 int cgroup_kill(const struct cgroup *group)
 {
     /* All parts have the same processes; the one that kills best does it. */

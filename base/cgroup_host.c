@@ -218,20 +218,28 @@ static bool settle_v2(struct cgroup_tree *tree)
     return enabled && may_write(tree->folder, "cgroup.procs");
 }
 
-int cgroup_host_probe(struct cgroup_host *ret_host)
+int cgroup_host_of(pid_t pid, struct cgroup_host *ret_host)
 {
-    _cleanup_free_ char *mountinfo = NULL, *self = NULL;
-    struct cgroup_host host = {0};
-    unsigned kept = 0;
+    _cleanup_free_ char *mountinfo = NULL, *groups = NULL;
+    char path[64];
     size_t len;
     int r;
 
-    *ret_host = host;
+    *ret_host = (struct cgroup_host){0};
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", pid ? pid : getpid());
     r = io_read_file("/proc/self/mountinfo", PROC_FILE_MAX, &mountinfo, &len);
     if (r == 0)
-        r = io_read_file("/proc/self/cgroup", PROC_FILE_MAX, &self, &len);
-    if (r == 0)
-        r = cgroup_host_parse(mountinfo, self, &host);
+        r = io_read_file(path, PROC_FILE_MAX, &groups, &len);
+    return r < 0 ? r : cgroup_host_parse(mountinfo, groups, ret_host);
+}
+
+int cgroup_host_probe(struct cgroup_host *ret_host)
+{
+    struct cgroup_host host;
+    unsigned kept = 0;
+    int r = cgroup_host_of(0, &host);
+
+    *ret_host = (struct cgroup_host){0};
     if (r < 0)
         return r;
     for (unsigned i = 0; i < host.count; i++) {

@@ -69,6 +69,16 @@ void cgroup_host_free(struct cgroup_host *host);
  */
 int cgroup_host_parse(const char *mountinfo, const char *self, struct cgroup_host *ret_host);
 
+/**
+ * Where a process is: the trees, each with the folder of the group that it is in, whatever rights
+ * there are to it. Of version 2 the controllers are 0.
+ *
+ * @pid       0: the caller
+ * @ret_host  freed by cgroup_host_free(), in any case
+ * Returns 0 or a negative errno.
+ */
+int cgroup_host_of(pid_t pid, struct cgroup_host *ret_host);
+
 /* Which version has this controller: 1, 2, or 0 for none. */
 int cgroup_host_version(const struct cgroup_host *host, enum cgroup_controller controller);
 
@@ -115,6 +125,11 @@ struct cgroup_usage {
 };
 
 void cgroup_read_usage(const struct cgroup *group, struct cgroup_usage *ret_usage);
+
+/* The same of somebody else's group: of those trees of cgroup_host_of() whose folder has this name,
+ * the last part of its path. Returns 0; or -ENOENT where none has. */
+int cgroup_read_usage_of(const struct cgroup_host *host, const char *name,
+                         struct cgroup_usage *ret_usage);
 
 /* SIGKILL to all that is in it, those included that are just being forked. Returns 0 or a negative
  * errno. Does not wait for their end. */
