@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "document.h"
+#include "inside.h"
 #include "version.h"
 
 #define MAX_CONNECTIONS 512
@@ -68,6 +69,7 @@ static unsigned status_of(int code)
     case -EEXIST:
     case -EBUSY:
     case -ELOOP:
+    case -ESRCH:
         return MHD_HTTP_CONFLICT;
     case -ENOMEM:
     case -ENOSPC:
@@ -87,6 +89,17 @@ static enum MHD_Result list(struct api *api, struct MHD_Connection *connection)
 
     for (struct managed *managed = api->supervisor->components; managed; managed = managed->next)
         json_array_append_new(array, managed_describe(managed, false));
+    return answer(connection, MHD_HTTP_OK, array);
+}
+
+static enum MHD_Result list_usage(struct api *api, struct MHD_Connection *connection)
+{
+    json_t *array = json_array();
+
+    for (struct managed *managed = api->supervisor->components; managed; managed = managed->next) {
+        if (managed->gone.fd >= 0)
+            json_array_append_new(array, managed_describe_usage(managed));
+    }
     return answer(connection, MHD_HTTP_OK, array);
 }
 
@@ -131,6 +144,63 @@ static enum MHD_Result runtimes(struct api *api, struct MHD_Connection *connecti
     return answer(connection, MHD_HTTP_OK, runtime_manager_describe(&api->supervisor->runtimes));
 }
 
+/* {"command": [WORD…], "directory"?} of a request. Returns 0 or -EINVAL. */
+static int read_command(const struct request *request, json_t **ret_body,
+                        struct string_list *ret_command, const char **ret_directory)
+{
+    json_t *body = request->len ? json_loadb(request->body, request->len, 0, NULL) : NULL;
+    json_t *words = json_object_get(body, "command"), *word;
+    size_t i;
+
+    *ret_body = body;
+    *ret_directory = json_string_value(json_object_get(body, "directory"));
+    json_array_foreach(words, i, word)
+    {
+        char *copy = json_is_string(word) ? strdup(json_string_value(word)) : NULL;
+
+        if (!copy || string_list_add(ret_command, copy) < 0)
+            return -EINVAL;
+    }
+    return ret_command->count ? 0 : -EINVAL;
+}
+
+static json_t *list_words(const struct string_list *words)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < words->count; i++)
+        json_array_append_new(list, json_string(words->items[i]));
+    return list;
+}
+
+/* How a command is run beside it: for the client to do, whose streams and terminal it has. */
+static enum MHD_Result describe_exec(struct MHD_Connection *connection, struct managed *managed,
+                                     const struct request *request)
+{
+    struct string_list command = {0};
+    struct launch launch = {0};
+    const char *directory;
+    json_auto_t *body = NULL;
+    struct error err = {0};
+    enum MHD_Result result;
+    int r = read_command(request, &body, &command, &directory);
+
+    if (r < 0)
+        error_set(&err, r, "{\"command\": [WORD, ...]} is wanted");
+    else if (managed_find_child(managed) < 0)
+        r = error_set(&err, -ESRCH, "it does not run; start it first");
+    else
+        r = inside_command(&managed->component, managed->choice.runtime, &managed->child,
+                           &managed->supervisor->paths, &command, directory, &launch, &err);
+    result = r < 0 ? answer_error(connection, status_of(r), err.text)
+                   : answer(connection, MHD_HTTP_OK,
+                            json_pack("{s:o, s:o}", "argv", list_words(&launch.argv), "environment",
+                                      list_words(&launch.environment)));
+    string_list_free(&command);
+    launch_free(&launch);
+    return result;
+}
+
 static enum MHD_Result act(struct MHD_Connection *connection, struct managed *managed,
                            const char *what)
 {
@@ -169,7 +239,8 @@ static enum MHD_Result remove_component(struct MHD_Connection *connection, struc
 
 /* /v1/components/NAME[/ACTION] */
 static enum MHD_Result on_component(struct api *api, struct MHD_Connection *connection,
-                                    const char *rest, const char *method)
+                                    const char *rest, const char *method,
+                                    const struct request *request)
 {
     const char *slash = strchrnul(rest, '/');
     struct managed *managed;
@@ -181,10 +252,14 @@ static enum MHD_Result on_component(struct api *api, struct MHD_Connection *conn
     managed = supervisor_find(api->supervisor, name);
     if (!managed)
         return answer_error(connection, MHD_HTTP_NOT_FOUND, "there is no such component");
+    if (strcmp(slash, "/stats") == 0 && strcmp(method, MHD_HTTP_METHOD_GET) == 0)
+        return answer(connection, MHD_HTTP_OK, managed_describe_usage(managed));
+    if (*slash && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+        return answer_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "POST is wanted");
+    if (strcmp(slash, "/exec") == 0)
+        return describe_exec(connection, managed, request);
     if (*slash)
-        return strcmp(method, MHD_HTTP_METHOD_POST) == 0
-                   ? act(connection, managed, slash + 1)
-                   : answer_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "POST is wanted");
+        return act(connection, managed, slash + 1);
     if (strcmp(method, MHD_HTTP_METHOD_GET) == 0)
         return answer(connection, MHD_HTTP_OK, managed_describe(managed, true));
     if (strcmp(method, MHD_HTTP_METHOD_DELETE) == 0)
@@ -198,7 +273,7 @@ static enum MHD_Result route(struct api *api, struct MHD_Connection *connection,
     bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
 
     if (strncmp(url, PREFIX "/", sizeof(PREFIX)) == 0)
-        return on_component(api, connection, url + sizeof(PREFIX), method);
+        return on_component(api, connection, url + sizeof(PREFIX), method, request);
     if (strcmp(url, PREFIX) == 0 && strcmp(method, MHD_HTTP_METHOD_POST) == 0)
         return create(api, connection, request);
     if (!get)
@@ -209,6 +284,8 @@ static enum MHD_Result route(struct api *api, struct MHD_Connection *connection,
         return answer(connection, MHD_HTTP_OK, json_pack("{s:s}", "version", OSVM_VERSION));
     if (strcmp(url, "/v1/runtimes") == 0)
         return runtimes(api, connection);
+    if (strcmp(url, "/v1/stats") == 0)
+        return list_usage(api, connection);
     if (strcmp(url, "/v1/events") == 0)
         return api_events_follow(&api->events, connection);
     return answer_error(connection, MHD_HTTP_NOT_FOUND, "there is nothing of that name");

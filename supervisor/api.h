@@ -9,6 +9,11 @@
  *   GET    /v1/components/NAME               all of it
  *   DELETE /v1/components/NAME[?force]       204
  *   POST   /v1/components/NAME/start | stop | restart | kill      202, the component in short
+ *   POST   /v1/components/NAME/exec          {"command": [WORD…], "directory"?}: 200, {"argv",
+ *                                            "environment"} of a program that runs it inside, for
+ *                                            the client to start
+ *   GET    /v1/components/NAME/stats         what it uses: what `osvm stats --json` prints of it
+ *   GET    /v1/stats                         a list of them, of all that run
  *   GET    /v1/events                        one JSON object a line, for as long as it is read
  *
  * Errors: 400, 403, 404, 405, 409, 413 with {"error": TEXT} and, for a component file,

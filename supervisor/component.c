@@ -317,6 +317,11 @@ static void check_probe(const struct checking *checking, const struct probe *pro
         mistakes_add(checking->mistakes, line, "%s.pattern: this probe wants one", name);
     if ((probe->kind == PROBE_VSOCK || probe->kind == PROBE_GUEST) && !vm)
         mistakes_add(checking->mistakes, line, "%s.type: this probe is for virtual machines", name);
+    if ((probe->kind == PROBE_TCP || probe->kind == PROBE_HTTP) && vm)
+        mistakes_add(checking->mistakes, line,
+                     "%s.type: the host reaches no TCP port of a virtual machine; probe a vsock "
+                     "port, or the guest's own word",
+                     name);
     if (probe->kind == PROBE_EXEC && vm)
         mistakes_add(checking->mistakes, line,
                      "%s.type: nothing can be run in a virtual machine from outside; probe a port",

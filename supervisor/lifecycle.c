@@ -74,8 +74,24 @@ static void give_up(struct managed *managed, const char *detail)
     signal_monitor(managed, SIGTERM);
 }
 
+int managed_find_child(struct managed *managed)
+{
+    struct process_id monitor;
+    double started;
+
+    if (managed->child.pid)
+        return 0;
+    if (!is_up(managed) ||
+        instance_read_monitor(&managed->supervisor->paths, managed->component.metadata.name,
+                              &monitor, &managed->child, &started) < 0)
+        return -ESRCH;
+    return 0;
+}
+
 void managed_probed(struct managed *managed, bool good, const char *detail)
 {
+    managed->probed_ns = clock_realtime_ns();
+    snprintf(managed->probe_detail, sizeof(managed->probe_detail), "%s", good ? "" : detail);
     if (managed->status == STATUS_STARTING) {
         if (good)
             become_ready(managed);
@@ -299,7 +315,7 @@ int lifecycle_launch(struct managed *managed, struct error *err)
     if (r < 0)
         return r;
     managed->started_ns = clock_realtime_ns();
-    managed->ready_ns = 0;
+    managed->ready_ns = managed->probed_ns = 0;
     monitor.start = process_start_time(monitor.pid); /* our child: it is not reaped, so it is it */
     r = lifecycle_watch(managed, &monitor);
     if (r < 0)

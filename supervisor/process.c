@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,4 +39,41 @@ int process_open(const struct process_id *id)
     if (process_start_time(id->pid) != id->start)
         return -ESRCH;
     return take_fd(&fd);
+}
+
+/* proc(5): each thread has a list of its own, of those that it forked. */
+static void add_children_of(pid_t pid, const char *thread, pid_t *list, size_t room, size_t *count)
+{
+    _cleanup_free_ char *text = NULL;
+    char path[320];
+    size_t len;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%s/children", pid, thread);
+    if (io_read_file(path, 1024 * 1024, &text, &len) < 0)
+        return;
+    for (char *at = text; *at && *count < room;) {
+        char *end;
+        long child = strtol(at, &end, 10);
+
+        if (end == at)
+            break;
+        list[(*count)++] = (pid_t)child;
+        at = end + (*end == ' ');
+    }
+}
+
+void process_add_children(pid_t pid, pid_t *list, size_t room, size_t *count)
+{
+    char path[64];
+    struct dirent *entry;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", pid);
+    dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        if (entry->d_name[0] != '.')
+            add_children_of(pid, entry->d_name, list, room, count);
+    }
+    if (dir)
+        closedir(dir);
 }

@@ -2,6 +2,7 @@
 #ifndef OSVM_SUPERVISOR_PROCESS_H
 #define OSVM_SUPERVISOR_PROCESS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,5 +20,9 @@ uint64_t process_start_time(pid_t pid);
  * Returns the descriptor, or -ESRCH where it has ended. Any thread.
  */
 int process_open(const struct process_id *id);
+
+/* Put a process's children at the end of a list of `room`, `count` of which are there. Any thread.
+ */
+void process_add_children(pid_t pid, pid_t *list, size_t room, size_t *count);
 
 #endif

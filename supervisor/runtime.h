@@ -13,6 +13,7 @@
 #include "component.h"
 #include "launch.h"
 #include "paths.h"
+#include "process.h"
 
 /* What a probe found: each thing was tried for real, not looked up. */
 struct runtime_probe {
@@ -45,10 +46,33 @@ struct runtime {
     int (*prepare)(const struct component *component, const struct paths *paths,
                    struct launch *ret_launch, struct error *err);
 
+    /**
+     * Begin a launch that runs something beside it: osvm-sandbox with --join and what holds the
+     * component, up to the program or probe. At level none there is nothing to add.
+     * @inner  a process of the component (inside.h)
+     * NULL: nothing can be run in it. Returns 0 or a negative errno with the reason in err.
+     */
+    int (*enter)(const struct component *component, const struct process_id *inner,
+                 const struct paths *paths, struct launch *launch, struct error *err);
+
     /* Remove what a launch that was ended by force leaves on the host besides processes and its run
      * folder. NULL: nothing. */
     void (*clean)(const struct component *component);
 };
+
+/*
+ * runtime_host.c, of use to those that share the host's kernel: the filter of its profile, written
+ * into the component's run folder; and what runtime->enter() adds where there is a sandbox. Both
+ * return 0 or a negative errno with the reason in err.
+ *
+ * @processes  how many it may have, with those of ours that its user namespace counts
+ */
+#define RUNTIME_FILTER "seccomp.bpf"
+int runtime_write_filter(const struct component *component, const struct paths *paths,
+                         char **ret_path, struct error *err);
+int runtime_enter_sandbox(const struct component *component, const struct process_id *inner,
+                          const struct paths *paths, uint64_t processes, struct launch *launch,
+                          struct error *err);
 
 /* runtime_check.c, of use to several. Whether control groups can be made for memory, CPU and
  * processes; whether the component's root folder and mounts are there, and AppArmor where it is

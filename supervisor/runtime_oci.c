@@ -92,8 +92,10 @@ static int prepare(const struct component *component, const char *kind, const st
 {
     const struct isolation *isolation = &component->isolation;
     _cleanup_free_ char *config = paths_run(paths, component->metadata.name, CONFIG_FILE);
+    _cleanup_free_ char *filter = NULL; /* for what is run beside it later */
     struct oci_bundle bundle = {0};
-    int r = config ? 0 : error_set(err, -ENOMEM, "out of memory");
+    int r = config ? runtime_write_filter(component, paths, &filter, err)
+                   : error_set(err, -ENOMEM, "out of memory");
 
     if (r == 0 && isolation->bundle)
         r = oci_bundle_read(isolation->bundle, &bundle, err);
@@ -314,6 +316,12 @@ static int prepare_runc(const struct component *component, const struct paths *p
     return prepare(component, "runc", paths, ret_launch, err);
 }
 
+static int enter(const struct component *component, const struct process_id *inner,
+                 const struct paths *paths, struct launch *launch, struct error *err)
+{
+    return runtime_enter_sandbox(component, inner, paths, component->limits.processes, launch, err);
+}
+
 /* osvm-oci removes it as well, where it lives to. */
 static void clean_runc(const struct component *component)
 {
@@ -329,6 +337,7 @@ const struct runtime runtime_crun = {
     .probe = probe_crun,
     .check = check,
     .prepare = prepare_crun,
+    .enter = enter,
 };
 
 const struct runtime runtime_runc = {
@@ -337,5 +346,6 @@ const struct runtime runtime_runc = {
     .probe = probe_runc,
     .check = check,
     .prepare = prepare_runc,
+    .enter = enter,
     .clean = clean_runc,
 };

@@ -1,6 +1,5 @@
 /* Level process_sandbox: osvm-sandbox. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +8,9 @@
 #include "base/util.h"
 #include "host_command.h"
 #include "runtime.h"
-#include "seccomp_profile.h"
 
-#define FILTER_FILE "seccomp.bpf"
+/* Its pid 1 is ours, and counts. */
+#define OWN_INSIDE 1
 
 /* What a program of the host's own wants, where the component brings no root folder. */
 static const char *const host_folders[] = {
@@ -78,25 +77,6 @@ static int check(const struct component *component, struct error *err)
     return 0;
 }
 
-static int write_filter(const struct component *component, const struct paths *paths,
-                        struct launch *launch, struct error *err)
-{
-    const char *profile = component->isolation.seccomp_profile;
-    _cleanup_free_ char *path = paths_run(paths, component->metadata.name, FILTER_FILE);
-    _cleanup_close_ int fd = -1;
-    int r;
-
-    if (!path)
-        return error_set(err, -ENOMEM, "out of memory");
-    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_set_errno(err, -errno, "cannot make '%s'", path);
-    r = seccomp_profile_write(profile ? profile : "default", fd, err);
-    if (r == 0)
-        launch_add(launch, "--seccomp=%s", path);
-    return r;
-}
-
 static void add_files(const struct component *component, struct launch *launch)
 {
     const struct isolation *isolation = &component->isolation;
@@ -122,8 +102,7 @@ static void add_limits(const struct component *component, struct launch *launch)
     launch->wants_cgroup = true;
     launch->own_processes = 2; /* osvm-sandbox outside, and pid 1 inside */
     launch_add(launch, "--nofile=%" PRIu64, limits->file_descriptors);
-    /* Its pid 1 is ours, and counts. */
-    launch_add(launch, "--nproc=%" PRIu64, limits->processes + 1);
+    launch_add(launch, "--nproc=%" PRIu64, limits->processes + OWN_INSIDE);
     if (limits->execution_time_sec != FIELD_UNSET)
         launch->time_limit_ms = limits->execution_time_sec * 1000;
 }
@@ -131,12 +110,15 @@ static void add_limits(const struct component *component, struct launch *launch)
 static int prepare(const struct component *component, const struct paths *paths,
                    struct launch *ret_launch, struct error *err)
 {
-    _cleanup_free_ char *program = NULL;
+    _cleanup_free_ char *program = NULL, *filter = NULL;
     int r = paths_program("osvm-sandbox", &program, err);
 
+    if (r == 0)
+        r = runtime_write_filter(component, paths, &filter, err);
     if (r < 0)
         return r;
     launch_add(ret_launch, "%s", program);
+    launch_add(ret_launch, "--seccomp=%s", filter);
     launch_add(ret_launch, "--name=%s", component->metadata.name);
     if (geteuid() == 0) {
         launch_add(ret_launch, "--uid=%u", component_user(component));
@@ -150,14 +132,22 @@ static int prepare(const struct component *component, const struct paths *paths,
         launch_add(ret_launch, "--apparmor=%s", component->isolation.apparmor_profile);
     if (!component->security.aslr)
         launch_add(ret_launch, "--no-aslr");
-    r = write_filter(component, paths, ret_launch, err);
-    if (r < 0)
-        return r;
     launch_add(ret_launch, "--");
     launch_add_list(ret_launch, &component->command);
     for (size_t i = 0; i < component->environment.count; i++)
         launch_add_environment(ret_launch, component->environment.items[i]);
     return launch_check(ret_launch) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static int enter(const struct component *component, const struct process_id *inner,
+                 const struct paths *paths, struct launch *launch, struct error *err)
+{
+    int r = runtime_enter_sandbox(component, inner, paths, component->limits.processes + OWN_INSIDE,
+                                  launch, err);
+
+    if (r == 0 && component->isolation.root_path && !component->security.read_only_root)
+        launch_add(launch, "--root=/:rw");
+    return r;
 }
 
 const struct runtime runtime_sandbox = {
@@ -166,4 +156,5 @@ const struct runtime runtime_sandbox = {
     .probe = probe,
     .check = check,
     .prepare = prepare,
+    .enter = enter,
 };

@@ -52,9 +52,11 @@ struct managed {
     unsigned failures;     /* in a row */
     unsigned restarts;     /* in all */
     unsigned probe_failures;
-    uint64_t started_ns; /* CLOCK_REALTIME of the start; 0: never */
-    uint64_t ready_ns;   /* of when it was ready; 0: it is not */
-    char message[256];   /* why it is failed or waits; "" */
+    uint64_t probed_ns;     /* CLOCK_REALTIME of the last probe's answer; 0: none of this run */
+    char probe_detail[128]; /* what was wrong with it; "" where it was good */
+    uint64_t started_ns;    /* CLOCK_REALTIME of the start; 0: never */
+    uint64_t ready_ns;      /* of when it was ready; 0: it is not */
+    char message[256];      /* why it is failed or waits; "" */
     bool has_ended;
     struct instance_end end; /* the last one */
 };
@@ -109,11 +111,17 @@ int managed_kill(struct managed *managed, struct error *err);
 /* Forget it, with its log. -EBUSY where it runs, unless `force`, or where others depend on it. */
 int managed_remove(struct managed *managed, bool force, struct error *err);
 
+/* Fill in what its monitor started, `child`, where that is not known yet. Returns 0 or -ESRCH. */
+int managed_find_child(struct managed *managed);
+
 /* A probe's answer (prober.h). */
 void managed_probed(struct managed *managed, bool good, const char *detail);
 
 /* As `osvm inspect` shows it, or in short, as `osvm ps` does. A new reference. */
 json_t *managed_describe(const struct managed *managed, bool whole);
+
+/* What it uses, as `osvm stats` shows it; of one that does not run, little. A new reference. */
+json_t *managed_describe_usage(struct managed *managed);
 
 const char *component_status_name(enum component_status status);
 const char *health_name(enum health health);

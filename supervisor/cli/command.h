@@ -20,9 +20,12 @@ struct command {
     const char *name;
     const char *usage;                               /* its arguments: "FILE..." */
     const char *help;                                /* one line */
-    int least, most;                                 /* number of arguments; most -1: any */
+    int least, most;                                 /* number of arguments; most -1: any number */
     int (*run)(const struct invocation *invocation); /* returns the exit status */
 };
+
+/* As `most`: any number, and --json among them is somebody else's. */
+#define COMMAND_ALL_WORDS (-2)
 
 #define EXIT_FAILED  1
 #define EXIT_USAGE   2
@@ -45,6 +48,10 @@ int command_check(const struct invocation *invocation);
 int command_create(const struct invocation *invocation);
 int command_daemon(const struct invocation *invocation);
 int command_doctor(const struct invocation *invocation);
+int command_exec(const struct invocation *invocation);
+int command_health(const struct invocation *invocation);
+int command_stats(const struct invocation *invocation);
+int command_top(const struct invocation *invocation);
 int command_events(const struct invocation *invocation);
 int command_inspect(const struct invocation *invocation);
 int command_kill(const struct invocation *invocation);

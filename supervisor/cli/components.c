@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/util.h"
 #include "client.h"
+#include "table.h"
 
 static const char *text_of(json_t *object, const char *key)
 {
@@ -190,46 +191,39 @@ int command_rm(const struct invocation *invocation)
 /* --- ps, inspect, events
  * -------------------------------------------------------------------------------- */
 
-/* "3 min", "2 h": how long since. */
-static const char *age(double since, char *buf, size_t size)
+static enum table_colour colour_of(const char *status)
 {
-    double seconds = (double)clock_realtime_ns() / 1e9 - since;
-
-    if (since <= 0)
-        return "";
-    if (seconds < 100)
-        snprintf(buf, size, "%.0f s", seconds);
-    else if (seconds < 100 * 60)
-        snprintf(buf, size, "%.0f min", seconds / 60);
-    else if (seconds < 100 * 3600)
-        snprintf(buf, size, "%.0f h", seconds / 3600);
-    else
-        snprintf(buf, size, "%.0f days", seconds / 86400);
-    return buf;
+    return strcmp(status, "running") == 0   ? TABLE_GOOD
+           : strcmp(status, "failed") == 0  ? TABLE_BAD
+           : strcmp(status, "stopped") == 0 ? TABLE_FAINT
+                                            : TABLE_WARNING;
 }
 
-static void print_row(json_t *component)
+static void add_row(struct table *table, json_t *component)
 {
-    char level[32], since[24];
-
+    const char *level = text_of(component, "level"), *status = text_of(component, "status");
+    double started = json_number_value(json_object_get(component, "started"));
     /* What runs weaker than it was meant to stays visible. */
-    snprintf(level, sizeof(level), "%s%s", text_of(component, "level"),
-             json_is_true(json_object_get(component, "weaker")) ||
-                     strcmp(text_of(component, "level"), "none") == 0
-                 ? " (!)"
-                 : "");
-    printf("%-20s %-11s %-20s %-9s %-9s %8d  %-8s %s\n", text_of(component, "name"),
-           text_of(component, "type"), level, text_of(component, "status"),
-           text_of(component, "health"),
-           (int)json_integer_value(json_object_get(component, "restarts")),
-           age(json_number_value(json_object_get(component, "started")), since, sizeof(since)),
-           text_of(component, "message"));
+    bool weak = json_is_true(json_object_get(component, "weaker")) || strcmp(level, "none") == 0;
+
+    table_add(table, TABLE_PLAIN, "%s", text_of(component, "name"));
+    table_add(table, TABLE_PLAIN, "%s", text_of(component, "type"));
+    table_add(table, weak ? TABLE_BAD : TABLE_PLAIN, "%s%s", level, weak ? " (!)" : "");
+    table_add(table, colour_of(status), "%s", status);
+    table_add(table, TABLE_PLAIN, "%s", text_of(component, "health"));
+    table_add(table, TABLE_PLAIN, "%d",
+              (int)json_integer_value(json_object_get(component, "restarts")));
+    table_add_age(table, started > 0 ? (double)clock_realtime_ns() / 1e9 - started : 0);
+    table_add(table, TABLE_PLAIN, "%s", text_of(component, "message"));
 }
 
 int command_ps(const struct invocation *invocation)
 {
+    static const char *const headers[] = {"NAME",     "TYPE", "LEVEL",   "STATUS", "HEALTH",
+                                          "RESTARTS", "UP",   "MESSAGE", NULL};
     struct client *client;
     json_t *answer = NULL, *component;
+    struct table table;
     int status = client_open(invocation, &client);
     size_t i;
 
@@ -241,14 +235,15 @@ int command_ps(const struct invocation *invocation)
         return status;
     if (invocation->json)
         return print_json(answer);
-    printf("%-20s %-11s %-20s %-9s %-9s %8s  %-8s %s\n", "NAME", "TYPE", "LEVEL", "STATUS",
-           "HEALTH", "RESTARTS", "UP", "MESSAGE");
+    table_init(&table, headers, 1 << 5);
     json_array_foreach(answer, i, component)
     {
-        print_row(component);
+        add_row(&table, component);
     }
+    status = table_print(&table);
+    table_free(&table);
     json_decref(answer);
-    return 0;
+    return status;
 }
 
 int command_inspect(const struct invocation *invocation)

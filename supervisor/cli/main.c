@@ -25,6 +25,13 @@ static const struct command commands[] = {
     {"ps", "", "what there is, and how it fares", 0, 0, command_ps},
     {"inspect", "NAME", "all that is known of one", 1, 1, command_inspect},
     {"logs", "[-f] [--since TIME] NAME", "what it has said; -f goes on", 1, 4, command_logs},
+    {"exec", "[-it] [-w DIR] [-e NAME=VALUE]... NAME [--] COMMAND...",
+     "run a command inside one, with its limits and its filter", 2, COMMAND_ALL_WORDS,
+     command_exec},
+    {"stats", "[NAME...]", "what they use", 0, -1, command_stats},
+    {"top", "", "the same, again and again, until q", 0, 0, command_top},
+    {"health", "[NAME...]", "how they fare; the status is 1 where one does not", 0, -1,
+     command_health},
     {"events", "", "what happens, as it happens", 0, 0, command_events},
     {"mcp", "NAME", "speak MCP with it on standard input and output; it is started if need be", 1,
      1, command_mcp},
@@ -122,6 +129,22 @@ static int take_options(int argc, char *argv[], struct invocation *invocation)
     return at;
 }
 
+/* --json is taken behind the command too, as people write it, unless the words are another's. */
+static void take_rest(char *words[], bool verbatim, struct invocation *invocation)
+{
+    int count = 0;
+
+    for (int i = 0; words[i]; i++) {
+        if (!verbatim && strcmp(words[i], "--json") == 0)
+            invocation->json = true;
+        else
+            words[count++] = words[i];
+    }
+    words[count] = NULL;
+    invocation->arguments = words;
+    invocation->argument_count = count;
+}
+
 static int dispatch(const struct command *command, const struct invocation *invocation)
 {
     if (invocation->argument_count < command->least ||
@@ -134,23 +157,14 @@ int main(int argc, char *argv[])
 {
     struct invocation invocation = {0};
     int at = take_options(argc, argv, &invocation);
-    int count = 0;
 
     if (at <= 0)
         return at < 0 ? EXIT_USAGE : 0;
-    invocation.arguments = argv + at + 1;
-    /* --json is taken behind the command too, as people write it. */
-    for (int i = 0; invocation.arguments[i]; i++) {
-        if (strcmp(invocation.arguments[i], "--json") == 0)
-            invocation.json = true;
-        else
-            invocation.arguments[count++] = invocation.arguments[i];
-    }
-    invocation.arguments[count] = NULL;
-    invocation.argument_count = count;
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        if (strcmp(argv[at], commands[i].name) == 0)
-            return dispatch(&commands[i], &invocation);
+        if (strcmp(argv[at], commands[i].name) != 0)
+            continue;
+        take_rest(argv + at + 1, commands[i].most == COMMAND_ALL_WORDS, &invocation);
+        return dispatch(&commands[i], &invocation);
     }
     return fail(EXIT_USAGE, "'%s' is no command; osvm help shows them all", argv[at]);
 }

@@ -4,14 +4,14 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "../monitor.h"
+#include "../process.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/util.h"
 
 struct pipe_pair {
     int read, write;
@@ -138,24 +138,15 @@ void child_close(struct child *child)
 
 unsigned child_kill_rest(void)
 {
-    _cleanup_free_ char *list = NULL;
-    char path[64];
-    size_t len;
+    pid_t list[1024]; /* more of them are the next call's */
+    size_t found = 0;
     unsigned count = 0;
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-    if (io_read_file(path, 1024 * 1024, &list, &len) < 0)
-        return 0;
-    for (char *at = list; *at;) {
-        char *end;
-        long pid = strtol(at, &end, 10);
-
-        if (end == at)
-            break;
+    process_add_children(getpid(), list, ARRAY_SIZE(list), &found);
+    for (size_t i = 0; i < found; i++) {
         /* It is a child that nobody but this process reaps: the number can't be another's. */
-        if (pid > 0 && kill((pid_t)pid, SIGKILL) == 0)
+        if (list[i] > 0 && kill(list[i], SIGKILL) == 0)
             count++;
-        at = end + (*end == ' ');
     }
     return count;
 }

@@ -24,11 +24,10 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "confine.h"
+#include "join.h"
 #include "options.h"
+#include "program.h"
 #include "root.h"
-
-/* Where a component may say that it is ready; see ../monitor.h. */
-#define LAST_INHERITED_FD 3
 
 struct sandbox {
     struct sandbox_options options;
@@ -132,33 +131,6 @@ static int become_user(struct sandbox *sandbox, struct error *err)
     return ask_for_maps(sandbox, err);
 }
 
-/* In the program's own process: the last steps. Returns where it could not be started. */
-static int become_program(struct sandbox *sandbox, struct error *err)
-{
-    const struct sandbox_options *options = &sandbox->options;
-    sigset_t none;
-    int r;
-
-    setsid();
-    if (chdir(options->directory) < 0)
-        return error_set_errno(err, -errno, "cannot start in '%s'", options->directory);
-    r = confine_apparmor(options->apparmor, err);
-    if (r == 0)
-        r = confine_files(options, err);
-    if (r == 0)
-        r = confine_resources(options, err);
-    if (r < 0)
-        return r;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    close_range(LAST_INHERITED_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-    r = confine_calls(sandbox->filter, err);
-    if (r < 0)
-        return r;
-    execv(options->program[0], options->program);
-    return error_set_errno(err, -errno, "cannot start '%s'", options->program[0]);
-}
-
 /* A new network namespace has only a loopback, and that is down. */
 static int raise_loopback(struct error *err)
 {
@@ -226,7 +198,7 @@ static int inside(struct sandbox *sandbox)
     }
     if (pid > 0)
         return be_init(pid);
-    become_program(sandbox, &err);
+    program_become(&sandbox->options, sandbox->filter, false, &err);
     return refuse(sandbox, &err);
 }
 
@@ -324,5 +296,7 @@ int main(int argc, char *argv[])
     }
     if (sandbox_options_parse(argc, arguments, &sandbox.options, &err) < 0)
         return refuse(&sandbox, &err);
+    if (sandbox.options.join)
+        return join_run(&sandbox.options, argv, &sandbox.log);
     return run(&sandbox);
 }

@@ -24,6 +24,8 @@ enum {
     APPARMOR,
     KEEP_NETWORK,
     NO_ASLR,
+    JOIN,
+    PROBE,
 };
 
 static const struct option table[] = {
@@ -43,6 +45,8 @@ static const struct option table[] = {
     {"apparmor", required_argument, NULL, APPARMOR},
     {"keep-network", no_argument, NULL, KEEP_NETWORK},
     {"no-aslr", no_argument, NULL, NO_ASLR},
+    {"join", required_argument, NULL, JOIN},
+    {"probe", required_argument, NULL, PROBE},
     {NULL, 0, NULL, 0},
 };
 
@@ -148,6 +152,12 @@ static int take(int which, char *value, struct sandbox_options *options, struct 
     case NO_ASLR:
         options->no_aslr = true;
         return 0;
+    case JOIN:
+        options->join = value;
+        return 0;
+    case PROBE:
+        options->probe = value;
+        return 0;
     default:
         return error_set(err, -EINVAL,
                          "usage: osvm-sandbox --name NAME [OPTION]... -- PROGRAM [ARG]...");
@@ -177,7 +187,8 @@ int sandbox_options_parse(int argc, char *argv[], struct sandbox_options *ret_op
             return r;
     }
     options.program = argv + optind;
-    if (!options.name || !options.program[0])
+    if (options.join ? !options.program[0] == !options.probe
+                     : !options.name || options.probe || !options.program[0])
         return take(0, NULL, &options, err);
     *ret_options = options;
     return 0;
