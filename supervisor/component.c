@@ -380,6 +380,11 @@ enum probe_kind component_readiness(const struct component *component, enum isol
     return kind == PROBE_GUEST && level < LEVEL_MICRO_VM ? PROBE_STARTED : (enum probe_kind)kind;
 }
 
+bool component_has_streams(const struct component *component, enum isolation_level level)
+{
+    return component->type.kind == TYPE_MCP_SERVER && (LEVEL(level) & HOST_LEVELS);
+}
+
 unsigned component_user(const struct component *component)
 {
     unsigned random = 0;

@@ -168,6 +168,10 @@ bool component_is_security_critical(const struct component *component);
 /* How it is known to be ready where it runs at this level; never unset. */
 enum probe_kind component_readiness(const struct component *component, enum isolation_level level);
 
+/* Whether its standard input and output are a client's, by `osvm mcp`: an MCP server that shares
+ * the host's kernel. In a virtual machine such a server has a vsock port. */
+bool component_has_streams(const struct component *component, enum isolation_level level);
+
 /* Who it is on the host where root runs it, user and group alike: a number of its own, made of its
  * id, far above all that people have. */
 unsigned component_user(const struct component *component);

@@ -156,9 +156,9 @@ static int make_folders(const struct paths *paths, const char *name, struct erro
 }
 
 /* The monitor's arguments around the launch's. */
-static int describe_monitor(const struct component *component, const struct paths *paths, bool echo,
-                            const struct launch *launch, struct launch *ret_monitor,
-                            struct error *err)
+static int describe_monitor(const struct component *component, enum isolation_level level,
+                            const struct paths *paths, bool echo, const struct launch *launch,
+                            struct launch *ret_monitor, struct error *err)
 {
     const char *name = component->metadata.name;
     _cleanup_free_ char *program = NULL;
@@ -180,6 +180,10 @@ static int describe_monitor(const struct component *component, const struct path
         launch_add(ret_monitor, "--time-limit=%" PRIu64, launch->time_limit_ms);
     if (launch->says_ready)
         launch_add(ret_monitor, "--says-ready");
+    if (component_readiness(component, level) == PROBE_STARTED)
+        launch_add(ret_monitor, "--ready-at-start");
+    if (component_has_streams(component, level) && !echo)
+        launch_add(ret_monitor, "--streams");
     if (launch->wants_cgroup) {
         launch_add(ret_monitor, "--cgroup=osvm-%s", component->id);
         launch_add(ret_monitor, "--cgroup-memory=%" PRIu64, component->limits.memory_mb * MIB);
@@ -223,7 +227,7 @@ int instance_start(const struct component *component, const struct runtime_choic
     if (r == 0)
         r = choice->runtime->prepare(component, paths, &launch, err);
     if (r == 0)
-        r = describe_monitor(component, paths, echo, &launch, &monitor, err);
+        r = describe_monitor(component, choice->level, paths, echo, &launch, &monitor, err);
     if (r == 0)
         r = spawn_monitor(&monitor, &launch, lock, ret_monitor, err);
     if (r < 0)

@@ -131,19 +131,17 @@ static void on_boot_limit(struct deadline *deadline)
     signal_monitor(managed, SIGUSR1);
 }
 
-/* Watch for it to be ready, in the way that it names; where it names none, it is when it runs. */
+/* Watch for it to be ready, in the way that it names. That it is started, and a guest's own word,
+ * come by its monitor. */
 static void await_ready(struct managed *managed)
 {
     const struct component *component = &managed->component;
     enum probe_kind kind = component_readiness(component, managed->choice.level);
 
-    if (kind == PROBE_STARTED) {
-        become_ready(managed);
-        return;
-    }
     deadline_set(&managed->supervisor->deadlines, &managed->boot_limit,
                  component->limits.boot_timeout_sec * NS_PER_SEC);
-    if (kind != PROBE_GUEST && prober_start(managed, &component->readiness) < 0)
+    if (kind != PROBE_GUEST && kind != PROBE_STARTED &&
+        prober_start(managed, &component->readiness) < 0)
         supervisor_tell(managed->supervisor, managed, "warning",
                         "whether it is ready cannot be probed");
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -19,7 +18,6 @@
 #define CHUNK       65536
 #define HELD_MAX    65536 /* bytes that wait for a reader, before more is read for it */
 #define PIPE_WRITE  4096  /* what a pipe that polls writable takes without blocking */
-#define ANSWER_MAX  32    /* bytes of the line "OK <port>" */
 #define LAST_ONE_NS NS_PER_SEC
 
 #define PARSE_ERROR     (-32700) /* JSON-RPC 2.0, section 5.1 */
@@ -329,58 +327,4 @@ int mcp_bridge_run(struct mcp_bridge *bridge, enum mcp_bridge_end *ret_end)
     if (r == 0)
         *ret_end = end;
     return r;
-}
-
-/* --- the way into a guest -------------------------------------------------------------------- */
-
-/* Read the line "OK <port>", byte by byte: what follows it is the stream. */
-static int read_ok(int fd)
-{
-    char line[ANSWER_MAX];
-
-    for (size_t length = 0; length < sizeof(line); length++) {
-        ssize_t n = read(fd, line + length, 1);
-
-        if (n < 0)
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
-        if (n == 0)
-            return -ECONNREFUSED;
-        if (line[length] == '\n')
-            return length > 3 && memcmp(line, "OK ", 3) == 0 ? 0 : -EPROTO;
-    }
-    return -EPROTO;
-}
-
-int mcp_bridge_connect(const char *path, uint32_t port, uint64_t timeout_ns, int *ret_fd,
-                       struct error *err)
-{
-    struct timeval limit = {.tv_sec = (time_t)(timeout_ns / NS_PER_SEC),
-                            .tv_usec = (suseconds_t)(timeout_ns % NS_PER_SEC / NS_PER_US)};
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char line[ANSWER_MAX];
-    int length = snprintf(line, sizeof(line), "CONNECT %u\n", port), r;
-
-    if (fd < 0)
-        return error_set_errno(err, -errno, "cannot make a socket");
-    if (strlen(path) >= sizeof(address.sun_path))
-        return error_set(err, -ENAMETOOLONG, "'%s' is longer than the path of a socket may be",
-                         path);
-    strcpy(address.sun_path, path);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return error_set_errno(err, -errno, "cannot connect to '%s'", path);
-    if (send(fd, line, (size_t)length, MSG_NOSIGNAL) != length)
-        return error_set_errno(err, -EPIPE, "cannot ask '%s' for port %u", path, port);
-    r = read_ok(fd);
-    if (r == -ECONNREFUSED)
-        return error_set(err, r, "nobody listens on port %u inside the guest at '%s'", port, path);
-    if (r < 0)
-        return error_set_errno(err, r, "'%s' gives no way to port %u", path, port);
-    limit = (struct timeval){0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    *ret_fd = take_fd(&fd);
-    return 0;
 }

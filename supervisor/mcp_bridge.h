@@ -57,4 +57,15 @@ int mcp_bridge_run(struct mcp_bridge *bridge, enum mcp_bridge_end *ret_end);
 int mcp_bridge_connect(const char *path, uint32_t port, uint64_t timeout_ns, int *ret_fd,
                        struct error *err);
 
+/**
+ * Take the streams of a server that a monitor keeps (monitor.h, --streams). One that is being
+ * started is waited for.
+ *
+ * @timeout_ns  in all
+ * @ret_fd      the stream; the caller closes it
+ * Returns 0; -EBUSY where another client has them; or another negative errno; `err` says it in
+ * words. Any thread.
+ */
+int mcp_bridge_take_streams(const char *path, uint64_t timeout_ns, int *ret_fd, struct error *err);
+
 #endif

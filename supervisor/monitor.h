@@ -25,6 +25,10 @@
  *                   limits --cgroup-memory BYTES, --cgroup-cpu PERCENT and --cgroup-pids N, which
  *                   must all be enforceable; all in it is killed at PROGRAM's end, and it is
  * removed
+ * --ready-at-start  RUN/ready is written once PROGRAM's exec has succeeded
+ * --streams         PROGRAM's standard input and output are a socket, whose other end the first
+ *                   client that connects to RUN/stdio.sock gets: one byte STREAMS_YOURS with it
+ *                   (SCM_RIGHTS); each later one gets STREAMS_TAKEN. Only standard error is logged
  * --echo            the output goes to its own standard output and error as well
  *
  * SIGTERM: passes it on, and after --grace ends everything by force (SIGKILL). SIGUSR1: forces at
@@ -34,6 +38,9 @@
 #define OSVM_SUPERVISOR_MONITOR_H
 
 #define MONITOR_READY_FD 3
+
+#define STREAMS_YOURS 'Y'
+#define STREAMS_TAKEN 'T'
 
 /* The monitor's own: a lock that says that the component runs. PROGRAM does not get it. */
 #define MONITOR_LOCK_FD 9

@@ -9,6 +9,7 @@
 #define RUN_READY   "ready"
 #define RUN_EXIT    "exit.json"
 #define RUN_API     "api.sock"
+#define RUN_STDIO   "stdio.sock"
 /* All that a virtual machine's process can reach by name once it is locked up: a folder of its own,
  * so that it could not write what its monitor writes. */
 #define RUN_VM    "vm"

@@ -37,17 +37,17 @@ enum { OUT, ERR, GATE, FAILURE, READY, PAIRS };
 
 /* In the child: its descriptors, then the gate, then the program. */
 __attribute__((noreturn)) static void become(char *const program[], struct pipe_pair *pairs,
-                                             pid_t monitor)
+                                             int stream, pid_t monitor)
 {
     sigset_t none;
     char byte;
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int in = stream < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : stream;
     int code;
 
     /* Numbers below 4 are about to be taken: what is still needed goes above them. */
     int gate = fcntl(pairs[GATE].read, F_DUPFD_CLOEXEC, 16);
     int failure = fcntl(pairs[FAILURE].write, F_DUPFD_CLOEXEC, 16);
-    int out = fcntl(pairs[OUT].write, F_DUPFD_CLOEXEC, 16);
+    int out = fcntl(stream < 0 ? pairs[OUT].write : stream, F_DUPFD_CLOEXEC, 16);
     int err = fcntl(pairs[ERR].write, F_DUPFD_CLOEXEC, 16);
     int ready = fcntl(pairs[READY].write, F_DUPFD_CLOEXEC, 16);
 
@@ -58,7 +58,7 @@ __attribute__((noreturn)) static void become(char *const program[], struct pipe_
     signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+    if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
         dup2(err, STDERR_FILENO) < 0 || (ready >= 0 && dup2(ready, MONITOR_READY_FD) < 0) ||
         close_range(ready >= 0 ? MONITOR_READY_FD + 1 : MONITOR_READY_FD, ~0U,
                     CLOSE_RANGE_CLOEXEC) < 0)
@@ -71,22 +71,23 @@ __attribute__((noreturn)) static void become(char *const program[], struct pipe_
     _exit(127);
 }
 
-static int open_pairs(struct pipe_pair *pairs, bool says_ready)
+static int open_pairs(struct pipe_pair *pairs, bool has_stream, bool says_ready)
 {
     int r = 0;
 
     for (int i = 0; i < PAIRS; i++)
         pairs[i] = (struct pipe_pair){-1, -1};
     for (int i = 0; r == 0 && i < PAIRS; i++)
-        r = i == READY && !says_ready ? 0 : pair_open(&pairs[i]);
+        r = (i == READY && !says_ready) || (i == OUT && has_stream) ? 0 : pair_open(&pairs[i]);
     return r;
 }
 
-int child_fork(char *const program[], bool says_ready, struct child *ret_child, struct error *err)
+int child_fork(char *const program[], int stream, bool says_ready, struct child *ret_child,
+               struct error *err)
 {
     struct pipe_pair pairs[PAIRS];
     pid_t self = getpid(), pid = -1;
-    int r = open_pairs(pairs, says_ready);
+    int r = open_pairs(pairs, stream >= 0, says_ready);
 
     if (r == 0) {
         pid = fork();
@@ -98,7 +99,7 @@ int child_fork(char *const program[], bool says_ready, struct child *ret_child, 
         return error_set_errno(err, r, "cannot make a process");
     }
     if (pid == 0)
-        become(program, pairs, self);
+        become(program, pairs, stream, self);
     *ret_child = (struct child){
         .pid = pid,
         .out = take_fd(&pairs[OUT].read),

@@ -24,6 +24,7 @@
 #include "base/util.h"
 #include "child.h"
 #include "options.h"
+#include "streams.h"
 
 #define EXIT_REFUSED 125
 
@@ -49,6 +50,7 @@ struct monitor {
     struct child child;
     struct stream out, err;
     struct loop_source ready;
+    struct streams streams;
     struct log_writer log;
     struct cgroup_host cgroup_host;
     struct cgroup *cgroup; /* NULL: none was asked for */
@@ -164,6 +166,12 @@ static void on_output(struct loop_source *source, uint32_t events)
         loop_remove(stream->monitor->loop, source);
 }
 
+static void tell_ready(struct monitor *monitor)
+{
+    write_file(monitor, RUN_READY, "");
+    notify(monitor, "ready");
+}
+
 static void on_ready(struct loop_source *source, uint32_t events)
 {
     struct monitor *monitor = container_of(source, struct monitor, ready);
@@ -174,8 +182,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
     loop_remove(monitor->loop, source);
     if (n <= 0)
         return; /* it closed it and said nothing */
-    write_file(monitor, RUN_READY, "");
-    notify(monitor, "ready");
+    tell_ready(monitor);
 }
 
 /* --- its end -----------------------------------------------------------------------------------
@@ -315,11 +322,12 @@ static int watch(struct monitor *monitor)
         sources[i]->events = EPOLLIN;
         r = sources[i]->fd < 0 ? 0 : loop_add(monitor->loop, sources[i]);
     }
-    return r;
+    return r == 0 ? streams_watch(&monitor->streams, monitor->loop) : r;
 }
 
 static void unwatch(struct monitor *monitor)
 {
+    streams_close(&monitor->streams, monitor->loop);
     if (!monitor->loop)
         return;
     loop_remove(monitor->loop, &monitor->out.source);
@@ -359,10 +367,15 @@ static int limit(struct monitor *monitor, struct error *err)
 /* From the fork to the end. */
 static int live(struct monitor *monitor, struct error *err)
 {
-    int r = child_fork(monitor->options.program, monitor->options.says_ready, &monitor->child, err);
+    const struct monitor_options *options = &monitor->options;
+    int r = options->streams ? streams_open(options->run, &monitor->streams, err) : 0;
 
+    if (r == 0)
+        r = child_fork(options->program, monitor->streams.server, options->says_ready,
+                       &monitor->child, err);
     if (r < 0)
         return r;
+    close_fd(take_fd(&monitor->streams.server));
     r = watch(monitor);
     if (r < 0)
         return error_set_errno(err, r, "cannot watch it");
@@ -370,11 +383,13 @@ static int live(struct monitor *monitor, struct error *err)
     if (r < 0)
         return r;
     write_start(monitor);
-    if (monitor->options.time_limit_ms)
-        loop_timer_arm(&monitor->limit, monitor->options.time_limit_ms * NS_PER_MS, 0);
+    if (options->time_limit_ms)
+        loop_timer_arm(&monitor->limit, options->time_limit_ms * NS_PER_MS, 0);
     r = child_release(&monitor->child);
     if (r < 0)
-        return error_set_errno(err, r, "cannot start '%s'", monitor->options.program[0]);
+        return error_set_errno(err, r, "cannot start '%s'", options->program[0]);
+    if (options->ready_at_start)
+        tell_ready(monitor);
     r = loop_run(monitor->loop);
     return r < 0 ? error_set_errno(err, r, "the event loop failed") : 0;
 }
@@ -383,7 +398,8 @@ int main(int argc, char *argv[])
 {
     struct log messages = {.fd = STDERR_FILENO, .level = LOG_WARNING, .prefix = "osvm-monitor"};
     struct monitor monitor = {
-        .child = {.out = -1, .err = -1, .ready = -1, .gate = -1, .failure = -1}};
+        .child = {.out = -1, .err = -1, .ready = -1, .gate = -1, .failure = -1},
+        .streams = {.listener.fd = -1, .server = -1, .client = -1}};
     struct error err = {0};
 
     if (monitor_options_parse(argc, argv, &monitor.options, &err) < 0 ||

@@ -17,6 +17,8 @@ enum {
     GRACE,
     NOTIFY,
     SAYS_READY,
+    READY_AT_START,
+    STREAMS,
     ECHO,
     CGROUP,
     MEMORY,
@@ -34,6 +36,8 @@ static const struct option table[] = {
     {"grace", required_argument, NULL, GRACE},
     {"notify", required_argument, NULL, NOTIFY},
     {"says-ready", no_argument, NULL, SAYS_READY},
+    {"ready-at-start", no_argument, NULL, READY_AT_START},
+    {"streams", no_argument, NULL, STREAMS},
     {"echo", no_argument, NULL, ECHO},
     {"cgroup", required_argument, NULL, CGROUP},
     {"cgroup-memory", required_argument, NULL, MEMORY},
@@ -84,6 +88,12 @@ static int take(int which, const char *value, struct monitor_options *options, s
         return take_number("grace", value, &options->grace_ms, err);
     case SAYS_READY:
         options->says_ready = true;
+        return 0;
+    case READY_AT_START:
+        options->ready_at_start = true;
+        return 0;
+    case STREAMS:
+        options->streams = true;
         return 0;
     case ECHO:
         options->echo = true;

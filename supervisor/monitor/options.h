@@ -13,7 +13,7 @@ struct monitor_options {
     uint64_t time_limit_ms, grace_ms;        /* 0: no time limit */
     const char *cgroup;                      /* NULL: none */
     uint64_t memory, cpu_percent, processes; /* of the control group; 0: no limit */
-    bool says_ready, echo;
+    bool says_ready, ready_at_start, streams, echo;
     char **program; /* NULL behind the last argument */
 };
 

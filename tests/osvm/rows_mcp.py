@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
-from harness import LIMIT_S, Skipped, await_condition, check, row
+from harness import LIMIT_S, Skipped, await_condition, check, row, rows
+from rows_attacks import LEVELS
 from rows_vm import machine_pids
 
 
@@ -133,10 +135,191 @@ def _(host):
     check("no such component" in done.stderr and not done.stdout, done.stderr)
     host.create("s", "exec sleep 1000")
     done = host.osvm("mcp", "s", status=1)
-    check("has no vsock" in done.stderr and not done.stdout, done.stderr)
+    check("is no MCP server that can be reached" in done.stderr and not done.stdout, done.stderr)
     host.osvm("create", server(host, more="network: {access: none}"))
     done = host.osvm("mcp", "m", status=1)
     check("say vsock_only" in done.stderr and not done.stdout, done.stderr)
     host.osvm("create", server(host, "broken", more="resource_limits: {max_memory_mb: 2}"))
     done = host.osvm("mcp", "broken", status=1)
     check("broken" in done.stderr and not done.stdout, done.stderr)
+
+
+# --- servers on standard input and output ---------------------------------------------------------------
+
+# An MCP server as people write them: a line, an answer; what it logs goes to standard error.
+STDIO_SERVER = """
+import json, os, sys, time
+print("begins", file=sys.stderr, flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    method = asked["method"]
+    if method == "die":
+        os._exit(9)
+    if method == "linger":
+        sys.stdin = iter(lambda: (time.sleep(1000), "")[1], "")
+    if method == "noise":
+        print("this is no message", flush=True)
+    result = {"protocolVersion": asked.get("params", {}).get("protocolVersion"), "serverInfo": {"name": "s"},
+              "capabilities": {}} if method == "initialize" else {"echo": asked.get("params"), "pid": os.getppid()}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}), flush=True)
+    if method == "linger":
+        time.sleep(1000)
+"""
+
+
+def stdio_component(host, level, name="m", more=""):
+    """The server at a level that shares the host's kernel."""
+    (host.folder / "server").mkdir(exist_ok=True)
+    (host.folder / "server/server.py").write_text(STDIO_SERVER, encoding="utf-8")
+    host.folder.chmod(0o755)
+    words, mounts = LEVELS[level](host, "") if level != "none" else ("none", [])
+    place = "/ro" if level != "none" else host.folder / "server"
+    lines = [*mounts, f"{{host_path: {host.folder}/server, guest_path: /ro}}"] if level != "none" else []
+    more += "\nmounts:\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+    return host.file(f"{name}.yaml", f"metadata: {{name: {name}}}\ncomponent_type: mcp_server\nisolation: {words}\n"
+                     f"network: {{access: none}}\ncommand: [/usr/bin/python3, {place}/server.py]\n{more}\n")
+
+
+def stdio_row(name, levels=(*LEVELS, "none")):
+    def add(function):
+        for level in levels:
+            rows.append((f"mcp: {level}: {name}", lambda host, level=level: function(host, level)))
+        return function
+
+    return add
+
+
+@stdio_row("a server on standard input and output: one client after the other")
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", stdio_component(host, level))
+    for turn in range(3):
+        with Client(host) as client:
+            client.initialize()
+            said = client.ask("noise", 7, word="x" * 100000)
+            check(said["echo"] == {"word": "x" * 100000}, str(said)[:200])
+            status, out, err = client.end()
+            check(status == 0 and out == b"" and "is no message: this is no message" in err, f"{status} {out} {err}")
+        seen = host.inspect("m")
+        check(seen["status"] == "stopped" and seen["last_end"]["code"] == 0, f"turn {turn}: {seen['message']}")
+    check("begins" in host.osvm("logs", "m").stderr, "what it says on standard error is in its log")
+
+
+@stdio_row("one that does not end with its client is ended", levels=("sandbox", "crun"))
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", stdio_component(host, level, more="stop_grace_ms: 300"))
+    with Client(host) as client:
+        client.initialize()
+        client.ask("linger", 1)
+        check(client.end()[0] == 0, "the bridge's status")
+    await_condition(lambda: host.inspect("m")["status"] == "stopped", "its end")
+
+
+@stdio_row("it dies in mid-call: an error is the answer", levels=("sandbox", "crun"))
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", stdio_component(host, level))
+    with Client(host) as client:
+        client.initialize()
+        client.send("die", 5)
+        check(client.answer(5)["error"]["code"] == -32000, "")
+        status, _, err = client.end()
+        check(status == 1 and "the server is gone" in err, err)
+
+
+@stdio_row("a second client at the same time is told", levels=("sandbox",))
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", stdio_component(host, level))
+    with Client(host) as client:
+        client.initialize()
+        with Client(host) as other:
+            status, out, err = other.end()
+            check(status == 1 and not out and "one at a time" in err, err)
+        client.ask("ping", 2)
+
+
+@stdio_row("a client that is killed takes nothing with it but its server", levels=("sandbox", "crun"))
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", stdio_component(host, level))
+    with Client(host) as client:
+        client.initialize()
+        client.popen.kill()
+    await_condition(lambda: host.inspect("m")["status"] == "stopped", "its end")
+    with Client(host) as client:
+        client.initialize()
+
+
+@stdio_row("the daemon's end is nothing to a client", levels=("sandbox",))
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", stdio_component(host, level))
+    with Client(host) as client:
+        client.initialize()
+        host.kill_daemon()
+        client.ask("ping", 2)
+        host.start_daemon()
+        client.ask("ping", 3)
+
+
+# --- the reference server of npm, unchanged, and unchanged clients ---------------------------------------
+
+
+def everything(host, level, name="e"):
+    """server-everything as a component."""
+    clients = host.build / "mcp-clients"
+    if not (clients / "installed-lock.json").exists():
+        raise Skipped("the clients of npm are not installed: tests/mcp/install BUILD_DIR")
+    words, mounts = LEVELS[level](host, "")
+    if mounts:  # a container's root is read-only, and has to have what is mounted on
+        (host.folder / "root/app/node_modules").mkdir(parents=True)
+    lines = [*mounts, f"{{host_path: {clients}/node_modules, guest_path: /app/node_modules}}"]
+    return host.file(f"{name}.yaml", f"metadata: {{name: {name}}}\ncomponent_type: mcp_server\nisolation: {words}\n"
+                     "network: {access: none}\n"
+                     "resource_limits: {max_memory_mb: 512, max_processes: 40}\n"
+                     "command: [/usr/bin/node, /app/node_modules/@modelcontextprotocol/server-everything/dist/index.js, stdio]\n"
+                     "mounts:\n" + "\n".join(f"- {line}" for line in lines) + "\n")
+
+
+@stdio_row("npm's inspector and npm's reference server", levels=("sandbox", "crun"))
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", everything(host, level))
+    inspector = host.build / "mcp-clients/node_modules/.bin/mcp-inspector"
+    for words, find in ((["tools/list"], "echo"),
+                        (["tools/call", "--tool-name", "echo", "--tool-arg", "message=hi"], "Echo: hi")):
+        done = subprocess.run([inspector, "--cli", *host.words("mcp", "e"), "--method", *words], capture_output=True,
+                              text=True, check=False, timeout=4 * LIMIT_S, cwd=host.folder)
+        check(done.returncode == 0 and find in done.stdout, done.stdout[-500:] + done.stderr[-500:])
+    await_condition(lambda: host.inspect("e")["status"] == "stopped", "the server to end with its client")
+
+
+@stdio_row("npm's SDK client and npm's reference server", levels=("sandbox", "crun"))
+def _(host, level):
+    host.start_daemon()
+    host.osvm("create", everything(host, level))
+    client = Path(__file__).resolve().parent.parent / "mcp/sdk_client.mjs"
+    modules = host.build / "mcp-clients"
+    (modules / client.name).write_bytes(client.read_bytes())  # it finds the modules beside it
+    script = host.file("bridge", "#!/bin/sh\nexec " + " ".join(host.words("mcp", "e")) + "\n")
+    script.chmod(0o755)
+    done = subprocess.run(["node", client.name, "everything", script], capture_output=True, text=True, check=False,
+                          timeout=4 * LIMIT_S, cwd=modules)
+    check(done.returncode == 0, done.stdout[-500:] + done.stderr[-500:])
+
+
+@row("mcp: npm's inspector and the SDK's own server in a unikernel")
+def _(host):
+    host.start_daemon()
+    host.osvm("create", server(host))
+    inspector = host.build / "mcp-clients/node_modules/.bin/mcp-inspector"
+    if not inspector.exists():
+        raise Skipped("the clients of npm are not installed: tests/mcp/install BUILD_DIR")
+    done = subprocess.run([inspector, "--cli", *host.words("mcp", "m"), "--method", "tools/call", "--tool-name", "hash",
+                           "--tool-arg", "text=abc"], capture_output=True, text=True, check=False, timeout=4 * LIMIT_S,
+                          cwd=host.folder)
+    check(done.returncode == 0 and "ba7816bf" in done.stdout, done.stdout + done.stderr)

@@ -259,7 +259,7 @@ static const char everything[] =
     "  firewall_rules: [{action: deny, protocol: udp, port_range: 1-9, source: 10.1.1.1}]\n"
     "restart: {policy: always, max_retries: 0}\n"
     "readiness: {type: vsock, port: 5252}\n"
-    "health: {type: http, port: 80, path: /healthz}\n"
+    "health: {type: console, pattern: up}\n"
     "depends_on: [other]\n"
     "log: {max_kb: 64}\n";
 
