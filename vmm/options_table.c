@@ -453,10 +453,11 @@ static const struct option table[] = {
      "keep that in DIR, which must be new or empty"},
     {"disk", OPTION_LIST, "DISK", false, add_disk, clear_disks, "Devices",
      "path=FILE or scratch=SIZE, with ro, size=, serial=, rate= (bytes a\n"
-     "second), iops=, cache=writeback, unsafe or direct; may be repeated"},
+     "second), iops=, cache=writeback, unsafe or direct, id= (for the API);\n"
+     "may be repeated"},
     {"net", OPTION_LIST, "NET", false, add_net, clear_nets, NULL,
      "tap=NAME, fd=N, passt (started here), passt=SOCKET or none, with mac=,\n"
-     "mtu=, rx-rate=, tx-rate= (bytes a second); may be repeated"},
+     "mtu=, rx-rate=, tx-rate= (bytes a second), id=; may be repeated"},
     {"vsock", OPTION_VALUE, "VSOCK", false, set_vsock, NULL, NULL,
      "cid=N,path=SOCKET[,rate=]: sockets to and from the guest"},
     {"share", OPTION_LIST, "TAG=DIR[,ro]", false, add_share, clear_shares, NULL,
