@@ -17,23 +17,27 @@ static const char *const level_names[] = {
     [LOG_DEBUG] = "debug",
 };
 
-static void log_line(const struct log *log, enum log_level level, uint32_t held_back,
-                     const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+static void log_line(const struct log *log, enum log_level level, struct log_origin origin,
+                     uint32_t held_back, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
 
-static void log_line(const struct log *log, enum log_level level, uint32_t held_back,
-                     const char *format, va_list args)
+static void log_line(const struct log *log, enum log_level level, struct log_origin origin,
+                     uint32_t held_back, const char *format, va_list args)
 {
     char line[1024];
     size_t used;
     ssize_t n;
 
     /* Errors and plain facts need no label; the others say what they are. */
-    if (level == LOG_WARNING || level == LOG_DEBUG)
+    if (log->shows_level || level == LOG_WARNING || level == LOG_DEBUG)
         used = (size_t)snprintf(line, sizeof(line), "%s: %s: ", log->prefix, level_names[level]);
     else
         used = (size_t)snprintf(line, sizeof(line), "%s: ", log->prefix);
     if (used > sizeof(line) / 2)
         used = sizeof(line) / 2;
+    if (log->shows_origin)
+        used += (size_t)snprintf(line + used, sizeof(line) - used, "%.64s:%d: ", origin.file,
+                                 origin.line);
     vsnprintf(line + used, sizeof(line) - used - 1, format, args);
     used = strlen(line);
     if (held_back)
@@ -49,7 +53,8 @@ static void log_line(const struct log *log, enum log_level level, uint32_t held_
     } while (n < 0 && errno == EINTR);
 }
 
-void log_write(const struct log *log, enum log_level level, const char *format, ...)
+void log_write_from(const struct log *log, enum log_level level, struct log_origin origin,
+                    const char *format, ...)
 {
     int saved = errno;
     va_list args;
@@ -57,13 +62,13 @@ void log_write(const struct log *log, enum log_level level, const char *format, 
     if (!log || log->fd < 0 || level > log->level)
         return;
     va_start(args, format);
-    log_line(log, level, 0, format, args);
+    log_line(log, level, origin, 0, format, args);
     va_end(args);
     errno = saved;
 }
 
-void log_write_limited(const struct log *log, struct log_limit *limit, enum log_level level,
-                       const char *format, ...)
+void log_write_limited_from(const struct log *log, struct log_limit *limit, enum log_level level,
+                            struct log_origin origin, const char *format, ...)
 {
     uint64_t now, start;
     uint32_t held_back = 0;
@@ -85,7 +90,7 @@ void log_write_limited(const struct log *log, struct log_limit *limit, enum log_
         return;
     }
     va_start(args, format);
-    log_line(log, level, held_back, format, args);
+    log_line(log, level, origin, held_back, format, args);
     va_end(args);
     errno = saved;
 }

@@ -214,6 +214,13 @@ int loop_run(struct loop *loop)
     return 0;
 }
 
+size_t loop_descriptors(const struct loop *loop, int *fds)
+{
+    fds[0] = loop->epoll_fd;
+    fds[1] = loop->wake.fd;
+    return LOOP_MAX_DESCRIPTORS;
+}
+
 void loop_stop(struct loop *loop)
 {
     const uint64_t one = 1;

@@ -118,6 +118,15 @@ void rate_limit_init(struct rate_limit *limit, const struct rate_bucket_options 
     bucket_init(&limit->operations, operations, now_ns);
 }
 
+void rate_limit_apply(struct rate_limit *limit, const struct rate_limit_change *change,
+                      uint64_t now_ns)
+{
+    if (change->has_bytes)
+        bucket_init(&limit->bytes, &change->bytes, now_ns);
+    if (change->has_operations)
+        bucket_init(&limit->operations, &change->operations, now_ns);
+}
+
 bool rate_limit_is_set(const struct rate_limit *limit)
 {
     return limit->bytes.size > 0 || limit->operations.size > 0;

@@ -382,6 +382,18 @@ int virtio_balloon_set_target(struct virtio_device *device, uint64_t bytes)
     return 0;
 }
 
+void virtio_balloon_set_interval(struct virtio_device *device, unsigned seconds)
+{
+    struct virtio_balloon *balloon = balloon_of(device);
+
+    pthread_mutex_lock(&device->lock);
+    balloon->options.stats_interval_s = seconds;
+    loop_timer_disarm(&balloon->stats_timer);
+    if (seconds && is_running(balloon))
+        loop_timer_arm(&balloon->stats_timer, seconds * NS_PER_SEC, seconds * NS_PER_SEC);
+    pthread_mutex_unlock(&device->lock);
+}
+
 void virtio_balloon_get_info(struct virtio_device *device, struct virtio_balloon_info *ret_info)
 {
     struct virtio_balloon *balloon = balloon_of(device);

@@ -12,33 +12,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/util.h"
-#include "block_file.h"
+#include "block_config.h"
 #include "block_io.h"
 #include "block_request.h"
+#include "virtio/block_file.h"
 
 /* Of the queue, and so of the requests under way. A guest may put one head in several times, so
  * they are counted. */
 #define QUEUE_SIZE VIRTQUEUE_MAX_SIZE
-
-/* 5.2.4: struct virtio_blk_config, up to unused1. */
-enum {
-    CONFIG_CAPACITY = 0,
-    CONFIG_SEG_MAX = 12,
-    CONFIG_BLK_SIZE = 20,
-    CONFIG_PHYSICAL_BLOCK_EXP = 24,
-    CONFIG_MIN_IO_SIZE = 26,
-    CONFIG_WRITEBACK = 32,
-    CONFIG_NUM_QUEUES = 34,
-    CONFIG_MAX_DISCARD_SECTORS = 36,
-    CONFIG_MAX_DISCARD_SEG = 40,
-    CONFIG_DISCARD_SECTOR_ALIGNMENT = 44,
-    CONFIG_MAX_WRITE_ZEROES_SECTORS = 48,
-    CONFIG_MAX_WRITE_ZEROES_SEG = 52,
-    CONFIG_WRITE_ZEROES_MAY_UNMAP = 56,
-    CONFIG_SIZE = 60,
-};
-
-#define HEADER_AND_STATUS 2 /* descriptors of a request that are not of its data */
 
 #define RETRY_NS (10 * NS_PER_MS) /* where the host takes no I/O for the moment */
 #define SLOW_MS  5000             /* waiting for it longer than that is said */
@@ -50,7 +31,7 @@ struct virtio_block {
     struct loop_source io_source;
     struct loop_timer timer; /* to go on by itself */
     struct rate_limit limit;
-    uint8_t config[CONFIG_SIZE];
+    uint8_t config[BLOCK_CONFIG_SIZE];
     struct log_limit error_limit;
     uint8_t *bounce; /* BLOCK_BOUNCE_SIZE for each request; NULL without direct */
 
@@ -60,6 +41,10 @@ struct virtio_block {
     unsigned in_flight;             /* with the engine */
     struct block_request *parked;   /* waits for the rate limit; nothing is taken meanwhile */
     bool starved;                   /* the queue may hold more than there were requests for */
+
+    bool has_next; /* another file is to take this one's place; nothing is taken meanwhile */
+    struct block_file next;
+    struct virtio_block_counters counters;
 };
 
 static struct virtio_block *block_of(struct virtio_device *device)
@@ -109,9 +94,26 @@ static void log_failure(struct virtio_block *block, const struct block_request *
                           : "");
 }
 
+static void count(struct virtio_block_counters *counters, const struct block_request *request)
+{
+    counters->failed += request->error < 0;
+    if (request->status != BLOCK_STATUS_OK)
+        return;
+    if (request->type == BLOCK_TYPE_IN) {
+        counters->read_ops++;
+        counters->read_bytes += request->cost;
+    } else if (request->type == BLOCK_TYPE_OUT) {
+        counters->write_ops++;
+        counters->write_bytes += request->cost;
+    } else if (request->type == BLOCK_TYPE_FLUSH) {
+        counters->flushes++;
+    }
+}
+
 /* Answer. The driver sees it with the next virtio_device_flush(). */
 static void finish(struct virtio_block *block, struct block_request *request)
 {
+    count(&block->counters, request);
     if (request->error < 0)
         log_failure(block, request);
     if (!(block->device.status & VIRTIO_STATUS_NEEDS_RESET)) {
@@ -150,6 +152,7 @@ static bool admit(struct virtio_block *block, struct block_request *request)
         return true;
     }
     block->parked = request;
+    block->counters.throttled++;
     loop_timer_arm(&block->timer, wait, 0);
     return false;
 }
@@ -205,7 +208,9 @@ static void work(struct virtio_block *block)
 
     reap(block);
     virtqueue_quiet(vq);
-    if (block->parked)
+    if (block->has_next)
+        r = 0;
+    else if (block->parked)
         r = admit(block, take_ptr(block->parked));
     while (r > 0 && turns-- > 0)
         r = take_one(block);
@@ -217,8 +222,47 @@ static void work(struct virtio_block *block)
     virtio_device_flush(&block->device, 0);
     if (r < 0)
         virtio_device_break(&block->device, "the driver made a request that is none");
-    else if (r > 0 || (block->starved && block->in_flight < QUEUE_SIZE))
+    else if (block->has_next ? block->in_flight == 0
+                             : r > 0 || (block->starved && block->in_flight < QUEUE_SIZE))
         loop_timer_arm(&block->timer, 0, 0); /* no completion need come to go on by */
+}
+
+/* ---- Another file. ---- */
+
+/* What waits for its tokens was judged by the old file's size: it is taken anew. */
+static void unpark(struct virtio_block *block)
+{
+    if (!block->parked)
+        return;
+    put_request(block, take_ptr(block->parked));
+    virtqueue_unpop(&block->device.queues[0]);
+}
+
+static void take_size(struct virtio_block *block, uint64_t size)
+{
+    block->disk.file.size = size;
+    store_le64(block->config + BLOCK_CONFIG_CAPACITY, size / BLOCK_SECTOR_SIZE);
+    virtio_device_config_changed(&block->device);
+}
+
+/* Once nothing uses the old one. The loop's thread. Returns whether it was done. */
+static bool change_file(struct virtio_block *block)
+{
+    struct block_file *file = &block->disk.file;
+
+    if (!block->has_next || block->in_flight > 0)
+        return false;
+    unpark(block);
+    block->has_next = false;
+    if (block->next.fd >= 0) {
+        block_file_close(file);
+        *file = block->next;
+        block->io->files[BLOCK_FILE_MAIN] = file->fd;
+        block->io->files[BLOCK_FILE_BUFFERED] = file->buffered_fd;
+        block->disk.flush_lost = block->disk.no_zero_range = false;
+    }
+    take_size(block, block->next.size);
+    return true;
 }
 
 static bool can_work(const struct virtio_block *block)
@@ -227,13 +271,20 @@ static bool can_work(const struct virtio_block *block)
            !(block->device.status & VIRTIO_STATUS_NEEDS_RESET);
 }
 
-static void on_event(struct virtio_block *block)
+static void go_on(struct virtio_block *block)
 {
-    pthread_mutex_lock(&block->device.lock);
     if (can_work(block))
         work(block);
     else
         reap(block);
+}
+
+static void on_event(struct virtio_block *block)
+{
+    pthread_mutex_lock(&block->device.lock);
+    go_on(block);
+    if (change_file(block))
+        go_on(block);
     pthread_mutex_unlock(&block->device.lock);
 }
 
@@ -256,7 +307,7 @@ static void choose_cache(struct virtio_block *block)
     bool writeback = virtio_device_has(&block->device, VIRTIO_BLK_F_FLUSH);
 
     if (writeback && virtio_device_has(&block->device, VIRTIO_BLK_F_CONFIG_WCE))
-        writeback = block->config[CONFIG_WRITEBACK];
+        writeback = block->config[BLOCK_CONFIG_WRITEBACK];
     block->disk.writethrough = !writeback && !block->disk.ignore_flush;
 }
 
@@ -304,7 +355,9 @@ static void block_reset(struct virtio_device *device)
     if (block->parked)
         put_request(block, take_ptr(block->parked));
     block->starved = false;
-    block->config[CONFIG_WRITEBACK] = 1; /* 5.2.5: where FLUSH is offered */
+    if (block->has_next) /* another one's thread must not close files */
+        loop_timer_arm(&block->timer, 0, 0);
+    block->config[BLOCK_CONFIG_WRITEBACK] = 1; /* 5.2.5: where FLUSH is offered */
 }
 
 /* 5.2.4: one byte of it is the driver's. */
@@ -314,10 +367,10 @@ static void block_config_write(struct virtio_device *device, uint32_t offset, co
     struct virtio_block *block = block_of(device);
     const uint8_t *bytes = buf;
 
-    if (!virtio_device_has(device, VIRTIO_BLK_F_CONFIG_WCE) || offset > CONFIG_WRITEBACK ||
-        len <= CONFIG_WRITEBACK - offset)
+    if (!virtio_device_has(device, VIRTIO_BLK_F_CONFIG_WCE) || offset > BLOCK_CONFIG_WRITEBACK ||
+        len <= BLOCK_CONFIG_WRITEBACK - offset)
         return;
-    block->config[CONFIG_WRITEBACK] = bytes[CONFIG_WRITEBACK - offset] & 1;
+    block->config[BLOCK_CONFIG_WRITEBACK] = bytes[BLOCK_CONFIG_WRITEBACK - offset] & 1;
     choose_cache(block);
 }
 
@@ -338,6 +391,8 @@ static void block_free(struct virtio_block *block)
     if (block->disk.zeroes)
         munmap(block->disk.zeroes, BLOCK_ZEROES_SIZE);
     block_file_close(&block->disk.file);
+    if (block->has_next)
+        block_file_close(&block->next);
     virtio_device_deinit(&block->device);
     free(block->requests);
     free(block);
@@ -363,47 +418,6 @@ static const struct virtio_device_ops block_ops = {
 };
 
 /* ---- Making it. ---- */
-
-static void fill_config(struct virtio_block *block)
-{
-    const struct block_file *file = &block->disk.file;
-    uint8_t *config = block->config;
-
-    store_le64(config + CONFIG_CAPACITY, file->size / BLOCK_SECTOR_SIZE);
-    store_le32(config + CONFIG_SEG_MAX, QUEUE_SIZE - HEADER_AND_STATUS);
-    store_le32(config + CONFIG_BLK_SIZE, file->block_size);
-    config[CONFIG_PHYSICAL_BLOCK_EXP] =
-        (uint8_t)__builtin_ctz(file->physical_block_size / file->block_size);
-    store_le16(config + CONFIG_MIN_IO_SIZE,
-               (uint16_t)(file->physical_block_size / file->block_size));
-    config[CONFIG_WRITEBACK] = 1;
-    store_le16(config + CONFIG_NUM_QUEUES, 1);
-    if (block->disk.offers_discard) {
-        store_le32(config + CONFIG_MAX_DISCARD_SECTORS,
-                   BLOCK_MAX_DISCARD_BYTES / BLOCK_SECTOR_SIZE);
-        store_le32(config + CONFIG_MAX_DISCARD_SEG, BLOCK_MAX_DISCARD_SEGMENTS);
-        store_le32(config + CONFIG_DISCARD_SECTOR_ALIGNMENT,
-                   (uint32_t)max_u64(file->hole_alignment, file->physical_block_size) /
-                       BLOCK_SECTOR_SIZE);
-    }
-    if (block->disk.offers_zeroes) {
-        store_le32(config + CONFIG_MAX_WRITE_ZEROES_SECTORS,
-                   BLOCK_MAX_ZEROES_BYTES / BLOCK_SECTOR_SIZE);
-        store_le32(config + CONFIG_MAX_WRITE_ZEROES_SEG, BLOCK_MAX_ZEROES_SEGMENTS);
-        config[CONFIG_WRITE_ZEROES_MAY_UNMAP] = file->can_punch_holes;
-    }
-}
-
-static uint64_t offered_features(const struct block_disk *disk)
-{
-    uint64_t features =
-        VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_TOPOLOGY;
-
-    features |= disk->read_only ? VIRTIO_BLK_F_RO : VIRTIO_BLK_F_CONFIG_WCE;
-    features |= disk->offers_discard ? VIRTIO_BLK_F_DISCARD : 0;
-    features |= disk->offers_zeroes ? VIRTIO_BLK_F_WRITE_ZEROES : 0;
-    return features;
-}
 
 static int map_anonymous(size_t size, int protection, uint8_t **ret_memory)
 {
@@ -474,15 +488,15 @@ int virtio_block_create(const struct virtio_env *env, const char *name,
     block->device.queue_count = 1;
     block->device.queue_size = QUEUE_SIZE;
     block->device.config = block->config;
-    block->device.config_size = CONFIG_SIZE;
+    block->device.config_size = BLOCK_CONFIG_SIZE;
     virtio_device_init(&block->device, env);
     r = fill_disk(block, options, err);
     if (r == 0)
         r = start_engine(block, options->engine, err);
     if (r < 0)
         return r;
-    block->device.features |= offered_features(&block->disk);
-    fill_config(block);
+    block->device.features |= block_config_features(&block->disk);
+    block_config_fill(&block->disk, QUEUE_SIZE, block->config);
     rate_limit_init(&block->limit, &options->bytes, &options->ops, clock_monotonic_ns());
     if (options->cache == BLOCK_CACHE_UNSAFE)
         log_info(env->log, "%s: cache=unsafe: the guest's flushes are answered and not done", name);
@@ -490,11 +504,48 @@ int virtio_block_create(const struct virtio_env *env, const char *name,
     return 0;
 }
 
+void virtio_block_replace(struct virtio_device *device, const struct block_file *file)
+{
+    struct virtio_block *block = block_of(device);
+
+    pthread_mutex_lock(&device->lock);
+    if (block->has_next && (file->fd >= 0 || block->next.fd < 0)) {
+        block_file_close(&block->next);
+        block->next = *file;
+    } else if (block->has_next) {
+        block->next.size = file->size;
+    } else {
+        block->next = *file;
+    }
+    block->has_next = true;
+    if (change_file(block))
+        go_on(block);
+    pthread_mutex_unlock(&device->lock);
+}
+
+void virtio_block_set_rate(struct virtio_device *device, const struct rate_limit_change *change)
+{
+    struct virtio_block *block = block_of(device);
+
+    pthread_mutex_lock(&device->lock);
+    rate_limit_apply(&block->limit, change, clock_monotonic_ns());
+    if (block->parked)
+        loop_timer_arm(&block->timer, 0, 0);
+    pthread_mutex_unlock(&device->lock);
+}
+
+void virtio_block_counters_get(struct virtio_device *device, struct virtio_block_counters *ret)
+{
+    pthread_mutex_lock(&device->lock);
+    *ret = block_of(device)->counters;
+    pthread_mutex_unlock(&device->lock);
+}
+
 uint64_t virtio_block_size(const struct virtio_device *device)
 {
     const uint8_t *config = device->config;
 
-    return load_le64(config + CONFIG_CAPACITY) * BLOCK_SECTOR_SIZE;
+    return load_le64(config + BLOCK_CONFIG_CAPACITY) * BLOCK_SECTOR_SIZE;
 }
 
 const char *virtio_block_engine(const struct virtio_device *device)

@@ -1,4 +1,4 @@
-#include "block_file.h"
+#include "virtio/block_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

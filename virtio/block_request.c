@@ -11,15 +11,6 @@
 /* 5.2.6: struct virtio_blk_req. */
 #define HEADER_SIZE 16
 
-enum request_type {
-    TYPE_IN = 0,
-    TYPE_OUT = 1,
-    TYPE_FLUSH = 4,
-    TYPE_GET_ID = 8,
-    TYPE_DISCARD = 11,
-    TYPE_WRITE_ZEROES = 13,
-};
-
 /* 5.2.6: struct virtio_blk_discard_write_zeroes. */
 #define SEGMENT_SIZE       16
 #define SEGMENT_FLAG_UNMAP 1
@@ -143,7 +134,7 @@ static enum block_status parse_segment(const struct block_disk *disk, bool zeroe
 static void parse_segments(const struct block_disk *disk, struct block_request *request)
 {
     uint32_t len = request->chain.readable_len - HEADER_SIZE;
-    bool zeroes = request->type == TYPE_WRITE_ZEROES;
+    bool zeroes = request->type == BLOCK_TYPE_WRITE_ZEROES;
     uint32_t most = zeroes ? BLOCK_MAX_ZEROES_SEGMENTS : BLOCK_MAX_DISCARD_SEGMENTS;
 
     if (len == 0 || len % SEGMENT_SIZE || len / SEGMENT_SIZE > most) {
@@ -174,23 +165,23 @@ static void parse_flush(const struct block_disk *disk, struct block_request *req
 static void parse_type(const struct block_disk *disk, struct block_request *request,
                        uint64_t sector)
 {
-    bool writes = request->type == TYPE_OUT || request->type == TYPE_DISCARD ||
-                  request->type == TYPE_WRITE_ZEROES;
+    bool writes = request->type == BLOCK_TYPE_OUT || request->type == BLOCK_TYPE_DISCARD ||
+                  request->type == BLOCK_TYPE_WRITE_ZEROES;
 
     if (writes && disk->read_only) { /* 5.2.6.2 */
         refuse(request, BLOCK_STATUS_IOERR);
         return;
     }
-    if (request->type == TYPE_IN)
+    if (request->type == BLOCK_TYPE_IN)
         parse_in(disk, request, sector);
-    else if (request->type == TYPE_OUT)
+    else if (request->type == BLOCK_TYPE_OUT)
         parse_out(disk, request, sector);
-    else if (request->type == TYPE_FLUSH)
+    else if (request->type == BLOCK_TYPE_FLUSH)
         parse_flush(disk, request);
-    else if (request->type == TYPE_GET_ID)
+    else if (request->type == BLOCK_TYPE_GET_ID)
         parse_get_id(disk, request);
-    else if ((request->type == TYPE_DISCARD && disk->offers_discard) ||
-             (request->type == TYPE_WRITE_ZEROES && disk->offers_zeroes))
+    else if ((request->type == BLOCK_TYPE_DISCARD && disk->offers_discard) ||
+             (request->type == BLOCK_TYPE_WRITE_ZEROES && disk->offers_zeroes))
         parse_segments(disk, request);
     else
         refuse(request, BLOCK_STATUS_UNSUPP);
@@ -286,7 +277,8 @@ static void prepare_zeroes(const struct block_disk *disk, struct block_request *
 static void prepare_segment(const struct block_disk *disk, struct block_request *request)
 {
     const struct block_segment *segment = &request->segments[request->segment - 1];
-    bool hole = request->type == TYPE_DISCARD || (segment->unmap && disk->file.can_punch_holes);
+    bool hole =
+        request->type == BLOCK_TYPE_DISCARD || (segment->unmap && disk->file.can_punch_holes);
 
     if (request->zeroes_by_writing ||
         (request->offset | request->left) % disk->file.hole_alignment) {
@@ -309,7 +301,7 @@ static void next_segment(const struct block_disk *disk, struct block_request *re
         const struct block_segment *segment = &request->segments[request->segment++];
         uint64_t start = segment->offset, end = segment->offset + segment->len;
 
-        if (request->type == TYPE_DISCARD) { /* only a hint: the whole blocks in it */
+        if (request->type == BLOCK_TYPE_DISCARD) { /* only a hint: the whole blocks in it */
             start = align_up(start, disk->file.hole_alignment);
             end = align_down(end, disk->file.hole_alignment);
         }
@@ -328,7 +320,7 @@ bool block_request_next(struct block_disk *disk, struct block_request *request)
             prepare_segment(disk, request);
         else
             prepare_transfer(disk, request,
-                             request->type == TYPE_IN ? BLOCK_IO_READ : BLOCK_IO_WRITE);
+                             request->type == BLOCK_TYPE_IN ? BLOCK_IO_READ : BLOCK_IO_WRITE);
         return true;
     }
     if (!request->sync)
@@ -374,7 +366,7 @@ static void take_allocation(struct block_disk *disk, struct block_request *reque
 
     if (result >= 0) {
         request->left = 0;
-    } else if (impossible && request->type == TYPE_DISCARD) {
+    } else if (impossible && request->type == BLOCK_TYPE_DISCARD) {
         refuse(request, BLOCK_STATUS_UNSUPP);
     } else if (impossible) {
         request->zeroes_by_writing = true;

@@ -15,12 +15,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block_file.h"
 #include "block_io.h"
+#include "virtio/block_file.h"
 #include "virtio/virtqueue.h"
 
 /* 5.2.6: the status byte. */
 enum block_status { BLOCK_STATUS_OK = 0, BLOCK_STATUS_IOERR = 1, BLOCK_STATUS_UNSUPP = 2 };
+
+/* 5.2.6. */
+enum block_request_type {
+    BLOCK_TYPE_IN = 0,
+    BLOCK_TYPE_OUT = 1,
+    BLOCK_TYPE_FLUSH = 4,
+    BLOCK_TYPE_GET_ID = 8,
+    BLOCK_TYPE_DISCARD = 11,
+    BLOCK_TYPE_WRITE_ZEROES = 13,
+};
 
 /* What one request may ask for; told in the configuration (5.2.4). */
 #define BLOCK_MAX_DISCARD_SEGMENTS 16

@@ -275,6 +275,22 @@ int virtio_net_create(const struct virtio_env *env, const char *name, struct net
     return 0;
 }
 
+void virtio_net_set_rates(struct virtio_device *device, const struct rate_limit_change *rx,
+                          const struct rate_limit_change *tx)
+{
+    struct virtio_net *net = net_of(device);
+    uint64_t now_ns = clock_monotonic_ns();
+
+    pthread_mutex_lock(&device->lock);
+    rate_limit_apply(&net->rx.limit, rx, now_ns);
+    rate_limit_apply(&net->tx.limit, tx, now_ns);
+    if (net->rx.state == NET_RX_TIMER)
+        loop_timer_arm(&net->rx.timer, 0, 0);
+    if (net->tx.state == NET_TX_TIMER)
+        loop_timer_arm(&net->tx.timer, 0, 0);
+    pthread_mutex_unlock(&device->lock);
+}
+
 void virtio_net_counters_get(struct virtio_device *device, struct virtio_net_counters *ret)
 {
     struct virtio_net *net = net_of(device);

@@ -17,6 +17,7 @@ struct virtio_rng {
     struct virtio_device device;
     struct loop_timer timer; /* to go on by itself */
     struct rate_limit limit;
+    struct virtio_rng_counters counters;
 };
 
 static struct virtio_rng *rng_of(struct virtio_device *device)
@@ -67,11 +68,16 @@ static int64_t serve_one(struct virtio_rng *rng)
     wait = rate_limit_take(&rng->limit, len, clock_monotonic_ns());
     done = wait ? 0 : fill(&chain, len);
     if (done == 0) {
+        if (wait == 0)
+            rate_limit_give_back(&rng->limit, len);
+        *(wait ? &rng->counters.throttled : &rng->counters.failed) += 1;
         virtqueue_unpop(vq);
         loop_timer_arm(&rng->timer, wait ? wait : RETRY_NS, 0);
         return -EAGAIN;
     }
     virtqueue_push(vq, chain.head, done);
+    rng->counters.bytes += done;
+    rng->counters.requests++;
     return done;
 }
 
@@ -137,10 +143,10 @@ static const struct virtio_device_ops rng_ops = {
 };
 
 int virtio_rng_create(const struct virtio_env *env, const char *name,
-                      const struct rate_bucket_options *bytes, struct virtio_device **ret,
+                      const struct virtio_rng_options *options, struct virtio_device **ret,
                       struct error *err)
 {
-    static const struct rate_bucket_options unlimited = {.size = 0};
+    static const struct virtio_rng_options unlimited = {.bytes.size = 0};
     struct virtio_rng *rng = calloc(1, sizeof(*rng));
     int r;
 
@@ -152,7 +158,9 @@ int virtio_rng_create(const struct virtio_env *env, const char *name,
     rng->device.queue_count = 1;
     rng->device.queue_size = QUEUE_SIZE;
     virtio_device_init(&rng->device, env);
-    rate_limit_init(&rng->limit, bytes ? bytes : &unlimited, &unlimited, clock_monotonic_ns());
+    if (!options)
+        options = &unlimited;
+    rate_limit_init(&rng->limit, &options->bytes, &options->ops, clock_monotonic_ns());
     rng->timer.callback = on_timer;
     r = loop_timer_add(env->loop, &rng->timer);
     if (r < 0) {
@@ -161,4 +169,11 @@ int virtio_rng_create(const struct virtio_env *env, const char *name,
     }
     *ret = &rng->device;
     return 0;
+}
+
+void virtio_rng_counters_get(struct virtio_device *device, struct virtio_rng_counters *ret)
+{
+    pthread_mutex_lock(&device->lock);
+    *ret = rng_of(device)->counters;
+    pthread_mutex_unlock(&device->lock);
 }

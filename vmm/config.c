@@ -36,6 +36,7 @@ void config_free(struct config *config)
     free(config->console_path);
     free(config->virtio_console_path);
     free(config->exit_record);
+    free(config->api_sock);
     free(config->gdb);
     free(config->log_path);
     *config = (struct config){0};

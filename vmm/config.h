@@ -56,10 +56,12 @@ struct config {
     enum console_kind virtio_console; /* CONSOLE_NONE: no such device */
     char *virtio_console_path;
     char *exit_record;
-    char *gdb;    /* where a debugger connects: a port or a socket's path; NULL: nowhere */
-    int ready_fd; /* CONFIG_NO_FD: nobody is told that the guest is ready */
+    char *api_sock; /* where the API is served; NULL: nowhere */
+    char *gdb;      /* where a debugger connects: a port or a socket's path; NULL: nowhere */
+    int ready_fd;   /* CONFIG_NO_FD: nobody is told that the guest is ready */
     char *log_path;
     enum log_level log_level;
+    bool log_off, log_shows_level, log_shows_origin;
     struct limits_config limits;
     bool stats;
     bool check;

@@ -21,12 +21,36 @@ static int set_text(char **target, const char *value, struct error *err)
     return *target ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-static int set_rate_bytes(uint64_t *target, const char *name, const char *value, struct error *err)
+bool device_config_is_id(const char *id)
 {
-    if (parse_size(value, target) < 0 || *target == 0)
+    size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+    return len > 0 && len <= CONFIG_DEVICE_ID_MAX && !id[len];
+}
+
+static int set_id(char **target, const char *value, struct error *err)
+{
+    if (!device_config_is_id(value))
+        return error_set(err, -EINVAL, "an id has 1 to %d letters, digits, - and _",
+                         CONFIG_DEVICE_ID_MAX);
+    return set_text(target, value, err);
+}
+
+static bool is_id(const char *id, const char *other)
+{
+    return id && other && strcmp(id, other) == 0;
+}
+
+static int set_rate_bytes(struct rate_bucket_options *target, const char *name, const char *value,
+                          struct error *err)
+{
+    uint64_t per_second;
+
+    if (parse_size(value, &per_second) < 0 || per_second == 0)
         return error_set(err, -EINVAL,
                          "%s: '%s' is not a rate; say 10M, 512K or the like, a second", name,
                          value);
+    *target = rate_bucket_per_second(per_second);
     return 0;
 }
 
@@ -105,6 +129,11 @@ static int net_set_tx_rate(void *target, const char *value, struct error *err)
     return set_rate_bytes(&((struct config_net *)target)->tx.bytes, "tx-rate", value, err);
 }
 
+static int net_set_id(void *target, const char *value, struct error *err)
+{
+    return set_id(&((struct config_net *)target)->id, value, err);
+}
+
 static int net_set_none(void *target, const char *value, struct error *err)
 {
     (void)target;
@@ -121,6 +150,7 @@ static int net_set_passt(void *target, const char *value, struct error *err)
 
 static void free_net(struct config_net *net)
 {
+    free(net->id);
     free(net->name);
     *net = (struct config_net){0};
 }
@@ -136,13 +166,18 @@ int device_config_add_net(struct device_config *config, const char *value, struc
         {"mtu", true, net_set_mtu},
         {"rx-rate", true, net_set_rx_rate},
         {"tx-rate", true, net_set_tx_rate},
+        {"id", true, net_set_id},
         {0},
     };
     /* `passt` without a value: osvm-vmm starts one of its own. */
     static const struct suboption own_passt[] = {
-        {"passt", false, net_set_passt},    {"mac", true, net_set_mac},
-        {"mtu", true, net_set_mtu},         {"rx-rate", true, net_set_rx_rate},
-        {"tx-rate", true, net_set_tx_rate}, {0},
+        {"passt", false, net_set_passt},
+        {"mac", true, net_set_mac},
+        {"mtu", true, net_set_mtu},
+        {"rx-rate", true, net_set_rx_rate},
+        {"tx-rate", true, net_set_tx_rate},
+        {"id", true, net_set_id},
+        {0},
     };
     bool own = strcmp(value, "passt") == 0 || strncmp(value, "passt,", 6) == 0;
     struct config_net *net = &config->nets[config->net_count];
@@ -155,6 +190,10 @@ int device_config_add_net(struct device_config *config, const char *value, struc
     if (r == 0 && net->kind == NET_NONE && strcmp(value, "none") != 0)
         r = error_set(err, -EINVAL,
                       "one of tap=NAME, fd=N, passt, passt=SOCKET and none is wanted");
+    for (unsigned i = 0; r == 0 && i < config->net_count; i++) {
+        if (is_id(net->id, config->nets[i].id))
+            r = error_set(err, -EEXIST, "another network device has the id '%s'", net->id);
+    }
     if (r < 0 || net->kind == NET_NONE)
         free_net(net);
     else
@@ -279,13 +318,22 @@ static int disk_set_rate(void *target, const char *value, struct error *err)
 
 static int disk_set_iops(void *target, const char *value, struct error *err)
 {
-    if (parse_u64(value, 1, UINT32_MAX, &((struct config_disk *)target)->rate.operations) < 0)
+    uint64_t per_second;
+
+    if (parse_u64(value, 1, UINT32_MAX, &per_second) < 0)
         return error_set(err, -EINVAL, "iops '%s' is not a number from 1 on", value);
+    ((struct config_disk *)target)->rate.operations = rate_bucket_per_second(per_second);
     return 0;
+}
+
+static int disk_set_id(void *target, const char *value, struct error *err)
+{
+    return set_id(&((struct config_disk *)target)->id, value, err);
 }
 
 static void free_disk(struct config_disk *disk)
 {
+    free(disk->id);
     free(disk->path);
     *disk = (struct config_disk){0};
 }
@@ -293,15 +341,11 @@ static void free_disk(struct config_disk *disk)
 int device_config_add_disk(struct device_config *config, const char *value, struct error *err)
 {
     static const struct suboption table[] = {
-        {"path", true, disk_set_path},
-        {"scratch", true, disk_set_size},
-        {"ro", false, disk_set_read_only},
-        {"size", true, disk_set_size},
-        {"serial", true, disk_set_serial},
-        {"cache", true, disk_set_cache},
-        {"rate", true, disk_set_rate},
-        {"iops", true, disk_set_iops},
-        {0},
+        {"path", true, disk_set_path},     {"scratch", true, disk_set_size},
+        {"ro", false, disk_set_read_only}, {"size", true, disk_set_size},
+        {"serial", true, disk_set_serial}, {"cache", true, disk_set_cache},
+        {"rate", true, disk_set_rate},     {"iops", true, disk_set_iops},
+        {"id", true, disk_set_id},         {0},
     };
     struct config_disk *disk = &config->disks[config->disk_count];
     bool scratch = strncmp(value, "scratch=", 8) == 0 || strstr(value, ",scratch=");
@@ -313,6 +357,10 @@ int device_config_add_disk(struct device_config *config, const char *value, stru
     r = suboptions_parse(value, table, disk, err);
     if (r == 0 && !disk->path == !scratch)
         r = error_set(err, -EINVAL, "one of path=FILE and scratch=SIZE is wanted");
+    for (unsigned i = 0; r == 0 && i < config->disk_count; i++) {
+        if (is_id(disk->id, config->disks[i].id))
+            r = error_set(err, -EEXIST, "another disk has the id '%s'", disk->id);
+    }
     if (r < 0)
         free_disk(disk);
     else

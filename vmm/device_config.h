@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "net/rate_limit.h"
 
-/* A rate limit: so much a second; 0: none. */
 struct config_rate {
-    uint64_t bytes, operations;
+    struct rate_bucket_options bytes, operations; /* all zero: no limit */
 };
 
 enum net_kind { NET_NONE, NET_TAP, NET_FD, NET_PASST_SOCKET, NET_PASST };
@@ -18,6 +18,7 @@ enum net_kind { NET_NONE, NET_TAP, NET_FD, NET_PASST_SOCKET, NET_PASST };
 /* All strings here are owned. */
 struct config_net {
     enum net_kind kind;
+    char *id;   /* by which the API knows it; NULL: net0, net1, … */
     char *name; /* of the tap, or path of the socket */
     int fd;
     bool has_mac;
@@ -35,6 +36,7 @@ struct config_vsock {
 enum disk_cache { DISK_WRITEBACK, DISK_UNSAFE, DISK_DIRECT };
 
 struct config_disk {
+    char *id;   /* by which the API knows it; NULL: disk0, disk1, … */
     char *path; /* NULL: a scratch disk */
     uint64_t size;
     bool read_only;
@@ -77,7 +79,14 @@ struct device_config {
     struct config_share shares[CONFIG_MAX_SHARES];
     unsigned share_count;
     bool rng;
+    struct config_rate rng_rate;
 };
+
+/* The most letters, digits, - and _ of an id. */
+#define CONFIG_DEVICE_ID_MAX 64
+
+/* Whether it can be the id of a disk or a network device. */
+bool device_config_is_id(const char *id);
 
 /**
  * Take the value of an option. Returns 0, or a negative errno with what is wrong with it in err.

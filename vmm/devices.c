@@ -55,7 +55,9 @@ struct devices {
     struct slot slots[MAX_DEVICES];
     struct acpi_mmio_device mmio_devices[MAX_DEVICES];
     unsigned count;
-    struct virtio_device *console, *balloon, *vsock; /* of those in the slots, or NULL */
+    /* Of those in the slots, or NULL. */
+    struct virtio_device *console, *balloon, *vsock, *rng;
+    struct virtio_device *disks[CONFIG_MAX_DISKS], *nets[CONFIG_MAX_NETS];
     struct shared_rate all_rx, all_tx;
     bool rates_ready;
     bool has_shares;
@@ -174,8 +176,8 @@ static int add_disk(struct devices *devices, const struct config_disk *disk, uns
         .size = disk->size,
         .read_only = disk->read_only,
         .cache = caches[disk->cache],
-        .bytes = rate_bucket_per_second(disk->rate.bytes),
-        .ops = rate_bucket_per_second(disk->rate.operations),
+        .bytes = disk->rate.bytes,
+        .ops = disk->rate.operations,
     };
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "disk", number, err);
@@ -187,6 +189,7 @@ static int add_disk(struct devices *devices, const struct config_disk *disk, uns
     r = virtio_block_create(&env, slot->name, &options, &slot->device, err);
     if (r < 0)
         return error_prefix(err, r, "--disk %s", disk->path ? disk->path : "scratch");
+    devices->disks[number] = slot->device;
     return connect_slot(devices, slot, err);
 }
 
@@ -219,8 +222,10 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     _cleanup_(net_backend_close_cleanup) struct net_backend *backend = NULL;
     struct virtio_net_options options = {
         .mtu = net->mtu,
-        .rx_bytes = rate_bucket_per_second(net->rx.bytes),
-        .tx_bytes = rate_bucket_per_second(net->tx.bytes),
+        .rx_bytes = net->rx.bytes,
+        .rx_ops = net->rx.operations,
+        .tx_bytes = net->tx.bytes,
+        .tx_ops = net->tx.operations,
         .all_rx = devices->rates_ready ? &devices->all_rx : NULL,
         .all_tx = devices->rates_ready ? &devices->all_tx : NULL,
     };
@@ -243,6 +248,7 @@ static int add_net(struct devices *devices, const struct config_net *net, unsign
     if (r < 0)
         return error_prefix(err, r, "--net");
     backend = NULL; /* the device's now */
+    devices->nets[number] = slot->device;
     if (devices->host.hermit)
         virtio_device_offer_only(slot->device, HERMIT_NET_FEATURES);
     return connect_slot(devices, slot, err);
@@ -268,7 +274,8 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
     struct virtio_vsock_options options = {
         .guest_cid = vsock->cid,
         .path = vsock->path,
-        .bytes = rate_bucket_per_second(vsock->rate.bytes),
+        .bytes = vsock->rate.bytes,
+        .ops = vsock->rate.operations,
     };
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "vsock", 0, err);
@@ -284,15 +291,17 @@ static int add_vsock(struct devices *devices, const struct config_vsock *vsock, 
     return connect_slot(devices, slot, err);
 }
 
-static int add_rng(struct devices *devices, struct error *err)
+static int add_rng(struct devices *devices, const struct config_rate *rate, struct error *err)
 {
+    const struct virtio_rng_options options = {.bytes = rate->bytes, .ops = rate->operations};
     struct virtio_env env = device_env(devices);
     struct slot *slot = next_slot(devices, "rng", 0, err);
     int r;
 
     if (!slot)
         return -E2BIG;
-    r = virtio_rng_create(&env, slot->name, NULL, &slot->device, err);
+    r = virtio_rng_create(&env, slot->name, &options, &slot->device, err);
+    devices->rng = slot->device;
     return r < 0 ? error_prefix(err, r, "--rng") : connect_slot(devices, slot, err);
 }
 
@@ -431,7 +440,7 @@ static int add_all(struct devices *devices, const struct device_config *config, 
     if (r == 0 && config->vsock.cid)
         r = add_vsock(devices, &config->vsock, err);
     if (r == 0 && config->rng)
-        r = add_rng(devices, err);
+        r = add_rng(devices, &config->rng_rate, err);
     if (r == 0 && config->balloon.wanted)
         r = add_balloon(devices, &config->balloon, err);
     if (r == 0 && devices->host.console)
@@ -499,6 +508,21 @@ struct virtio_device *devices_console(const struct devices *devices)
 struct virtio_device *devices_balloon(const struct devices *devices)
 {
     return devices->balloon;
+}
+
+struct virtio_device *devices_rng(const struct devices *devices)
+{
+    return devices->rng;
+}
+
+struct virtio_device *devices_disk(const struct devices *devices, unsigned number)
+{
+    return number < CONFIG_MAX_DISKS ? devices->disks[number] : NULL;
+}
+
+struct virtio_device *devices_net(const struct devices *devices, unsigned number)
+{
+    return number < CONFIG_MAX_NETS ? devices->nets[number] : NULL;
 }
 
 int devices_start(struct devices *devices, struct thread_hook *hook, struct error *err)

@@ -46,6 +46,12 @@ void devices_destroy(struct devices *devices);
 /* The virtio console, for the functions of virtio/console.h; NULL where there is none. */
 struct virtio_device *devices_console(const struct devices *devices);
 
+/* Disks and network devices by their place in the configuration, and the rng; NULL: there is none.
+ */
+struct virtio_device *devices_disk(const struct devices *devices, unsigned number);
+struct virtio_device *devices_net(const struct devices *devices, unsigned number);
+struct virtio_device *devices_rng(const struct devices *devices);
+
 /* The balloon, for the functions of virtio/balloon.h; NULL where there is none. */
 struct virtio_device *devices_balloon(const struct devices *devices);
 

@@ -137,14 +137,14 @@ void guardian_close_others(const int *keep, size_t count)
 }
 
 /* A terminal's own Ctrl-C and Ctrl-\ go to the whole foreground group, the VM process included. */
-static bool came_to_both(const siginfo_t *info)
+static bool came_to_both(int number, int code)
 {
-    return info->si_code == SI_KERNEL && (info->si_signo == SIGINT || info->si_signo == SIGQUIT);
+    return code == SI_KERNEL && (number == SIGINT || number == SIGQUIT);
 }
 
-static void pass_on(const struct guardian *guardian, const siginfo_t *info)
+static void pass_on(const struct guardian *guardian, int number, int code)
 {
-    switch (info->si_signo) {
+    switch (number) {
     case SIGTSTP:
         kill(guardian->vm, SIGSTOP);
         raise(SIGSTOP);
@@ -153,8 +153,8 @@ static void pass_on(const struct guardian *guardian, const siginfo_t *info)
         kill(guardian->vm, SIGCONT);
         break;
     default:
-        if (!came_to_both(info))
-            kill(guardian->vm, info->si_signo);
+        if (!came_to_both(number, code))
+            kill(guardian->vm, number);
     }
 }
 
@@ -190,6 +190,25 @@ static int next_signal(const sigset_t *set, uint64_t wait_ns, siginfo_t *ret_inf
     return r < 0 ? -errno : r;
 }
 
+/* What it waits for: the signals of both lists, blocked from here on. */
+static void begin_wait(sigset_t *ret_set)
+{
+    /* Of its end alone: that it is stopped is no news. */
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}, NULL);
+    sigemptyset(ret_set);
+    add_signals(ret_set, ending_signals, ARRAY_SIZE(ending_signals));
+    add_signals(ret_set, own_signals, ARRAY_SIZE(own_signals));
+    sigprocmask(SIG_BLOCK, ret_set, NULL);
+}
+
+static void end_wait(const struct guardian *guardian, bool terminal_used)
+{
+    signal(SIGTTOU,
+           SIG_IGN); /* or, in the background by now, restoring it would stop this process */
+    if (terminal_used)
+        terminal_restore(&guardian->terminal);
+}
+
 void guardian_wait(const struct guardian *guardian, bool terminal_used, struct guardian_task *task,
                    struct guardian_verdict *ret_verdict)
 {
@@ -197,20 +216,82 @@ void guardian_wait(const struct guardian *guardian, bool terminal_used, struct g
     siginfo_t info;
     sigset_t set;
 
-    /* Of its end alone: that it is stopped is no news. */
-    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}, NULL);
-    sigemptyset(&set);
-    add_signals(&set, ending_signals, ARRAY_SIZE(ending_signals));
-    add_signals(&set, own_signals, ARRAY_SIZE(own_signals));
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    begin_wait(&set);
     /* An end that came before SIGCHLD was blocked is seen here, a later one is pending then. */
     while (waitpid(guardian->vm, &wait_status, WNOHANG) != guardian->vm) {
         if (next_signal(&set, task->run(task, guardian->vm), &info) > 0 && info.si_signo != SIGCHLD)
-            pass_on(guardian, &info);
+            pass_on(guardian, info.si_signo, info.si_code);
     }
-    signal(SIGTTOU,
-           SIG_IGN); /* or, in the background by now, restoring it would stop this process */
-    if (terminal_used)
-        terminal_restore(&guardian->terminal);
+    end_wait(guardian, terminal_used);
     judge(wait_status, ret_verdict);
+}
+
+/* The same wait as events of a loop. */
+struct wait {
+    struct loop *loop;
+    const struct guardian *guardian;
+    struct guardian_task *task;
+    struct loop_signals signals;
+    struct loop_timer timer;
+    int status; /* of waitpid(), once it has ended */
+};
+
+/* Look whether it has ended, and do the task. */
+static void look(struct wait *wait)
+{
+    uint64_t next_ns;
+
+    if (waitpid(wait->guardian->vm, &wait->status, WNOHANG) == wait->guardian->vm) {
+        loop_stop(wait->loop);
+        return;
+    }
+    next_ns = wait->task->run(wait->task, wait->guardian->vm);
+    if (next_ns == UINT64_MAX)
+        loop_timer_disarm(&wait->timer);
+    else
+        loop_timer_arm(&wait->timer, next_ns, 0);
+}
+
+static void on_wait_signal(struct loop_signals *signals, const struct signalfd_siginfo *info)
+{
+    struct wait *wait = container_of(signals, struct wait, signals);
+
+    if (info->ssi_signo != SIGCHLD)
+        pass_on(wait->guardian, (int)info->ssi_signo, info->ssi_code);
+    look(wait);
+}
+
+static void on_wait_timer(struct loop_timer *timer)
+{
+    look(container_of(timer, struct wait, timer));
+}
+
+int guardian_wait_on(struct loop *loop, const struct guardian *guardian, bool terminal_used,
+                     struct guardian_task *task, struct guardian_verdict *ret_verdict)
+{
+    struct wait wait = {
+        .loop = loop,
+        .guardian = guardian,
+        .task = task,
+        .signals.callback = on_wait_signal,
+        .timer.callback = on_wait_timer,
+    };
+    sigset_t set;
+    int r;
+
+    begin_wait(&set);
+    r = loop_signals_add(loop, &wait.signals, &set);
+    if (r == 0)
+        r = loop_timer_add(loop, &wait.timer);
+    if (r == 0) {
+        loop_timer_arm(&wait.timer, 0, 0);
+        r = loop_run(loop);
+    }
+    loop_timer_remove(loop, &wait.timer);
+    loop_signals_remove(loop, &wait.signals);
+    if (r < 0)
+        return r;
+    end_wait(guardian, terminal_used);
+    judge(wait.status, ret_verdict);
+    return 0;
 }

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/loop.h"
 #include "terminal.h"
 
 struct guardian {
@@ -69,5 +70,14 @@ void guardian_close_others(const int *keep, size_t count);
  */
 void guardian_wait(const struct guardian *guardian, bool terminal_used, struct guardian_task *task,
                    struct guardian_verdict *ret_verdict);
+
+/**
+ * The same on a loop, for who serves something else meanwhile.
+ *
+ * @loop  borrowed; what else is on it goes on until the VM process has ended
+ * Returns 0 or a negative errno: it has not waited.
+ */
+int guardian_wait_on(struct loop *loop, const struct guardian *guardian, bool terminal_used,
+                     struct guardian_task *task, struct guardian_verdict *ret_verdict);
 
 #endif

@@ -30,6 +30,8 @@ static unsigned features_of(const struct jail *jail)
         features |= FILTER_OTHER;
     if (jail->hermit)
         features |= FILTER_HERMIT;
+    if (config->api_sock)
+        features |= FILTER_API;
     if (config->gdb)
         features |= FILTER_GDB;
     return features;

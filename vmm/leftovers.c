@@ -34,6 +34,8 @@ void leftovers_remove(const struct config *config)
         remove_dead_socket(config->virtio_console_path);
     if (config->gdb) /* where it is a port, there is no such file */
         remove_dead_socket(config->gdb);
+    if (config->api_sock)
+        remove_dead_socket(config->api_sock);
     if (config->devices.vsock.cid)
         remove_dead_socket(config->devices.vsock.path);
 }

@@ -129,9 +129,8 @@ static void on_limit(struct limits_watch *watch, const struct limit_breach *brea
 }
 
 /* A guest says so by the SDK's port, or by its first connection over vsock. */
-static bool guest_is_ready(struct limits_watch *watch)
+bool machine_guest_is_ready(const struct machine *machine)
 {
-    struct machine *machine = container_of(watch, struct machine, limits);
     struct virtio_device *vsock = devices_vsock(machine->devices);
     struct virtio_vsock_counters counters = {0};
 
@@ -139,6 +138,11 @@ static bool guest_is_ready(struct limits_watch *watch)
         virtio_vsock_read_counters(vsock, &counters);
     return osvm_port_milestone(&machine->osvm_port, OSVM_MILESTONE_READY) > 0 ||
            counters.guest_connections > 0 || counters.guest_accepted > 0;
+}
+
+static bool guest_is_ready(struct limits_watch *watch)
+{
+    return machine_guest_is_ready(container_of(watch, struct machine, limits));
 }
 
 static void on_user_end(struct console_user *user)
@@ -330,12 +334,18 @@ static int create_board(struct machine *machine, struct error *err)
 {
     const struct config *config = machine->config;
     uint64_t high = high_memory(machine);
+    struct irq_line keyboard_irq;
     int r = create_interrupting_devices(machine, err);
 
     if (r < 0)
         return r;
     rtc_init(&machine->rtc, guest_memory_size(machine->mem) - high, high);
     i8042_init(&machine->i8042, &machine->power);
+    if (config->api_sock) {
+        r = vm_irq_connect(&machine->vm, IRQ_KEYBOARD, &keyboard_irq);
+        if (r == 0)
+            i8042_add_keyboard(&machine->i8042, keyboard_irq);
+    }
     reset_register_init(&machine->reset, &machine->power);
     acpi_sleep_init(&machine->sleep, &machine->power);
     osvm_port_init(&machine->osvm_port, machine->stages->process_start_ns, &machine->power);
@@ -455,6 +465,7 @@ int machine_create(struct machine *machine, const struct config *config,
         .kvm.fd = -1,
         .vm.fd = -1,
         .status_fd = -1,
+        .control.source.fd = -1,
         .power.event = on_power_event,
         .observer = {.died = on_vcpu_died, .ended = on_vcpu_ended},
         .thread_hook.begin = on_thread_begin,
@@ -508,6 +519,7 @@ void machine_destroy(struct machine *machine)
         pit_destroy(&machine->pit);
         i8042_destroy(&machine->i8042);
     }
+    control_destroy(&machine->control);
     vm_destroy(&machine->vm);
     guest_memory_destroy(machine->mem);
     kvm_close(&machine->kvm);
@@ -525,7 +537,10 @@ void machine_destroy(struct machine *machine)
 /* What a PC's firmware leaves in memory, and what it passes on. */
 static int write_firmware(struct machine *machine, struct boot_request *request, struct error *err)
 {
-    struct acpi_options acpi = {.cpus = machine->vcpu_count};
+    struct acpi_options acpi = {
+        .cpus = machine->vcpu_count,
+        .keyboard = machine->i8042.has_keyboard,
+    };
     int r = devices_cmdline(machine->devices, request->cmdline, &machine->cmdline);
 
     if (r < 0)
@@ -621,6 +636,8 @@ static int start(struct machine *machine, struct error *err)
     stages_reach(machine->stages, STAGE_STARTED);
     loop_timer_arm(&machine->settled, SETTLED_AFTER_NS, 0);
     limits_watch_start(&machine->limits);
+    if (control_start(&machine->control) < 0)
+        return error_set(err, -EIO, "cannot take the API's commands");
     thread_begin(&machine->thread_hook, THREAD_LOOP); /* the last: no thread is started any more */
     return 0;
 }

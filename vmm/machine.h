@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/control.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -112,6 +113,8 @@ struct machine {
     struct loop_timer settled;
     struct limits_watch limits;
 
+    struct control control; /* what the API asks for */
+
     pthread_mutex_t end_lock;
     bool ending; /* atomic; set once, with `end` under the lock */
     struct machine_end end;
@@ -177,6 +180,9 @@ struct guest_memory_options machine_memory_options(const struct config *config);
  */
 void machine_pause(struct machine *machine, struct gate_hold *hold);
 void machine_resume(struct machine *machine, struct gate_hold *hold);
+
+/* Whether the guest has said that it is ready. Any thread. */
+bool machine_guest_is_ready(const struct machine *machine);
 
 /* "power-off", "reset", … */
 const char *machine_end_reason_name(enum machine_end_reason reason);

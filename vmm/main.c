@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/api.h"
+#include "api/channel.h"
 #include "archive_config.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -32,7 +34,11 @@
 static int open_log(struct log *log, const struct config *config, struct error *err)
 {
     log->level = config->log_level;
-    if (!config->log_path)
+    log->shows_level = config->log_shows_level;
+    log->shows_origin = config->log_shows_origin;
+    if (config->log_off)
+        log->fd = -1;
+    if (config->log_off || !config->log_path)
         return 0;
     log->fd = open(config->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
     if (log->fd >= 0)
@@ -52,6 +58,8 @@ struct run {
     struct jail jail;
     struct private_folder files; /* of a Hermit image */
     struct limits limits;
+    struct api *api; /* the guardian's; NULL: none is asked for */
+    int channel[2];  /* between the two, the guardian's end first; -1: closed, or the API's */
 };
 
 static void write_record(const struct run *run, const struct machine_end *end,
@@ -70,6 +78,8 @@ static int refuse(const struct run *run, const struct error *err)
     struct machine_end end = {.reason = MACHINE_REFUSED, .status = EXIT_STATUS_REFUSED};
 
     log_error(&run->log, "%s", err->text);
+    api_refuse(run->api, err->text);
+    control_fail(run->channel[1], err->text);
     memcpy(end.text, err->text, sizeof(end.text));
     write_record(run, &end, NULL);
     return EXIT_STATUS_REFUSED;
@@ -95,6 +105,7 @@ static int run_machine(struct run *run)
     int r = machine_create(&machine, &run->config, &run->inputs.plan, run->files.path,
                            &run->guardian.terminal, &run->log, &run->stages, &err);
 
+    control_init(&machine.control, &machine, run->channel[1]);
     if (r < 0)
         limits_explain(&run->limits, r, &err);
     if (r == 0) {
@@ -122,6 +133,7 @@ static int run_machine(struct run *run)
     machine_leave_files(&machine);
     if (run->jail.closed)
         _exit(end.status); /* the kernel takes everything back, and here little is allowed */
+    run->channel[1] = -1;  /* the machine's */
     machine_destroy(&machine);
     return end.status;
 }
@@ -137,23 +149,60 @@ static int check_machine(struct run *run)
     return 0;
 }
 
+/* Put a number into an ascending list. */
+static void insert(int *list, size_t count, int number)
+{
+    size_t at = count;
+
+    for (; at > 0 && list[at - 1] > number; at--)
+        list[at] = list[at - 1];
+    list[at] = number;
+}
+
+/* In the guardian, what it needs no more. */
+static void close_rest(struct run *run)
+{
+    int fds[4 + CGROUP_MAX_DESCRIPTORS + API_MAX_DESCRIPTORS] = {
+        run->log.fd, run->record_fd, run->jail.user.claim_fd, run->files.parent_fd};
+    int keep[ARRAY_SIZE(fds)];
+    size_t count = 4 + limits_descriptors(&run->limits, fds + 4);
+
+    inputs_close(&run->inputs);
+    if (run->api)
+        count += api_descriptors(run->api, fds + count);
+    for (size_t i = 0; i < count; i++)
+        insert(keep, i, fds[i]);
+    guardian_close_others(keep, count);
+    footprint_trim();
+}
+
+/* Wait for the VM process's end; where there is an API, serve it meanwhile. */
+static void wait_for_machine(struct run *run, struct guardian_verdict *ret_verdict)
+{
+    bool terminal_used =
+        run->config.console == CONSOLE_STDIO || run->config.virtio_console == CONSOLE_STDIO;
+    int r = -ENOENT;
+
+    if (run->api)
+        r = guardian_wait_on(api_loop(run->api), &run->guardian, terminal_used, &run->limits.task,
+                             ret_verdict);
+    if (r < 0)
+        guardian_wait(&run->guardian, terminal_used, &run->limits.task, ret_verdict);
+    api_destroy(take_ptr(run->api));
+}
+
 /* The guardian: wait, tell what the VM process cannot tell any more, tidy up. */
 static int watch_machine(struct run *run)
 {
-    int keep[4 + CGROUP_MAX_DESCRIPTORS] = {run->log.fd, run->record_fd, run->jail.user.claim_fd,
-                                            run->files.parent_fd};
-    size_t kept = 4 + limits_descriptors(&run->limits, keep + 4);
     struct guardian_verdict verdict;
     struct machine_end end;
     struct limit_breach breach;
 
-    inputs_close(&run->inputs);
-    guardian_close_others(keep, kept);
-    footprint_trim();
-    guardian_wait(&run->guardian,
-                  run->config.console == CONSOLE_STDIO ||
-                      run->config.virtio_console == CONSOLE_STDIO,
-                  &run->limits.task, &verdict);
+    close_fd(take_fd(&run->channel[1]));
+    if (run->api && api_follow(run->api, take_fd(&run->channel[0]), run->guardian.vm) < 0)
+        log_error(&run->log, "--api-sock %s: cannot be served", run->config.api_sock);
+    close_rest(run);
+    wait_for_machine(run, &verdict);
     if (!run->config.check)
         leftovers_remove(&run->config);
     private_folder_remove(&run->files);
@@ -168,16 +217,6 @@ static int watch_machine(struct run *run)
         return end.status;
     }
     return verdict.status;
-}
-
-/* Put a number into an ascending list. */
-static void insert(int *list, size_t count, int number)
-{
-    size_t at = count;
-
-    for (; at > 0 && list[at - 1] > number; at--)
-        list[at] = list[at - 1];
-    list[at] = number;
 }
 
 /* What the caller left open and no option names is none of the machine's business. */
@@ -210,12 +249,63 @@ static int prepare_files(struct run *run, struct error *err)
     return r;
 }
 
+/*
+ * Serve the API where one is asked for; until it says to start, where nothing else has said what to
+ * run. Returns 0; else *ret_status is the end of it.
+ */
+static int begin_api(struct run *run, int *ret_status)
+{
+    struct error err = {0};
+    struct machine_end end = {.reason = MACHINE_SIGNAL};
+    int r;
+
+    if (!run->config.api_sock || run->config.check)
+        return 0;
+    r = api_create(&run->config, &run->log, &run->api, &err);
+    if (r == 0)
+        r = channel_make(run->channel);
+    if (r == 0 && !run->config.kernel)
+        r = api_await_start(run->api);
+    if (r == 0)
+        return 0;
+    if (r < 0) {
+        if (!err.text[0])
+            error_set_errno(&err, r, "cannot serve the API");
+        *ret_status = refuse(run, &err);
+    } else {
+        *ret_status = end.status = EXIT_STATUS_SIGNAL + r;
+        snprintf(end.text, sizeof(end.text), "ended by SIG%s before its start", sigabbrev_np(r));
+        log_info(&run->log, "%s", end.text);
+        write_record(run, &end, NULL);
+    }
+    api_destroy(take_ptr(run->api));
+    leftovers_remove(&run->config);
+    return -ECANCELED;
+}
+
+/* The images, and what only they and the API's requests say of the configuration. */
+static int open_inputs(struct run *run, struct error *err)
+{
+    enum boot_protocol protocol;
+    int r = inputs_open(&run->inputs, &run->config, err);
+
+    if (r == 0 && run->inputs.archive && run->inputs.plan.hermit_interface)
+        r = archive_config_apply(run->inputs.archive, &run->config, err);
+    protocol = run->inputs.plan.protocol;
+    if (r == 0 && run->api)
+        r = api_finish_config(run->api, protocol != BOOT_MULTIBOOT && protocol != BOOT_HERMIT, err);
+    return r;
+}
+
 /* Everything that is asked for is known: take what wants the caller's view, and become two. */
 static int start(struct run *run)
 {
     struct error err = {0};
+    int status;
 
     close_unnamed(&run->config);
+    if (begin_api(run, &status) < 0)
+        return status;
     if (open_log(&run->log, &run->config, &err) < 0)
         return refuse(run, &err);
     if (run->config.exit_record && !run->config.check &&
@@ -224,10 +314,7 @@ static int start(struct run *run)
     stages_reach(&run->stages, STAGE_OPTIONS);
     if (jail_init(&run->jail, &run->config, &err) < 0)
         return refuse(run, &err);
-    if (inputs_open(&run->inputs, &run->config, &err) < 0)
-        return refuse(run, &err);
-    if (run->inputs.archive && run->inputs.plan.hermit_interface &&
-        archive_config_apply(run->inputs.archive, &run->config, &err) < 0)
+    if (open_inputs(run, &err) < 0)
         return refuse(run, &err);
     stages_reach(&run->stages, STAGE_IMAGES);
     if (prepare_files(run, &err) < 0)
@@ -241,6 +328,8 @@ static int start(struct run *run)
     if (run->guardian.vm)
         return watch_machine(run);
     close_fd(take_fd(&run->files.parent_fd)); /* to remove it is the guardian's */
+    api_forget(take_ptr(run->api));
+    close_fd(take_fd(&run->channel[0]));
     stages_reach(&run->stages, STAGE_FORKED);
     if (limits_enter(&run->limits, &err) < 0)
         return refuse(run, &err);
@@ -290,6 +379,7 @@ int main(int argc, char *argv[])
         .guardian.pidfd = -1,
         .jail.user.claim_fd = -1,
         .files.parent_fd = -1,
+        .channel = {-1, -1},
     };
     int status;
 
@@ -301,6 +391,12 @@ int main(int argc, char *argv[])
     limits_finish(&own.limits);
     close_fd(own.record_fd);
     close_fd(own.guardian.pidfd);
+    close_fd(own.channel[0]);
+    close_fd(own.channel[1]);
+    if (own.api) { /* it was refused before it could begin */
+        api_destroy(own.api);
+        leftovers_remove(&own.config);
+    }
     private_folder_remove(&own.files);
     jail_release(&own.jail);
     config_free(&own.config);

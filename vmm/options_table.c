@@ -330,6 +330,11 @@ static int set_gdb(struct config *config, const char *value, struct error *err)
     return r < 0 ? r : set_string(&config->gdb, value, err);
 }
 
+static int set_api_sock(struct config *config, const char *value, struct error *err)
+{
+    return set_path(&config->api_sock, value, err);
+}
+
 static int set_stats(struct config *config, const char *value, struct error *err)
 {
     (void)value;
@@ -453,10 +458,11 @@ static const struct option table[] = {
      "keep that in DIR, which must be new or empty"},
     {"disk", OPTION_LIST, "DISK", false, add_disk, clear_disks, "Devices",
      "path=FILE or scratch=SIZE, with ro, size=, serial=, rate= (bytes a\n"
-     "second), iops=, cache=writeback, unsafe or direct; may be repeated"},
+     "second), iops=, cache=writeback, unsafe or direct, id= (for the API);\n"
+     "may be repeated"},
     {"net", OPTION_LIST, "NET", false, add_net, clear_nets, NULL,
      "tap=NAME, fd=N, passt (started here), passt=SOCKET or none, with mac=,\n"
-     "mtu=, rx-rate=, tx-rate= (bytes a second); may be repeated"},
+     "mtu=, rx-rate=, tx-rate= (bytes a second), id=; may be repeated"},
     {"vsock", OPTION_VALUE, "VSOCK", false, set_vsock, NULL, NULL,
      "cid=N,path=SOCKET[,rate=]: sockets to and from the guest"},
     {"share", OPTION_LIST, "TAG=DIR[,ro]", false, add_share, clear_shares, NULL,
@@ -507,6 +513,9 @@ static const struct option table[] = {
      "error, warning (default), info or debug"},
     {"exit-record", OPTION_VALUE, "FILE", false, set_exit_record, NULL, NULL,
      "at the end, say in JSON how and why it ended and what it cost"},
+    {"api-sock", OPTION_VALUE, "SOCKET", false, set_api_sock, NULL, "The API",
+     "serve an API over HTTP on a Unix socket at this path; without --kernel,\n"
+     "wait there for what to run and for the word to start"},
     {"gdb", OPTION_VALUE, "PORT|SOCKET", false, set_gdb, NULL, "Debugging",
      "wait for gdb before the first instruction: on a port of 127.0.0.1, or\n"
      "on a Unix socket at this path"},

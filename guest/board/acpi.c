@@ -142,6 +142,21 @@ static void write_rtc(struct aml *out)
     aml_close(out, device);
 }
 
+static void write_keyboard(struct aml *out)
+{
+    size_t device = aml_open_device(out, "KBD_"), resources;
+
+    aml_name(out, "_HID");
+    aml_eisa_id(out, "PNP0303");
+    aml_name(out, "_CRS");
+    resources = aml_open_resources(out);
+    aml_resource_io(out, PORT_I8042_DATA, 1);
+    aml_resource_io(out, PORT_I8042_COMMAND, 1);
+    aml_resource_edge_interrupt(out, IRQ_KEYBOARD);
+    aml_close_resources(out, resources);
+    aml_close(out, device);
+}
+
 /* A letter and three hexadecimal digits. */
 static void numbered_name(char ret_name[5], char letter, unsigned number)
 {
@@ -278,6 +293,8 @@ static void write_dsdt(struct builder *builder, const struct acpi_options *optio
         write_processor(out, i);
     write_serial(out);
     write_rtc(out);
+    if (options->keyboard)
+        write_keyboard(out);
     for (unsigned i = 0; i < options->mmio_device_count; i++)
         write_virtio(out, i, &options->mmio_devices[i]);
     if (options->pci) {
@@ -315,7 +332,8 @@ static void write_dsdt(struct builder *builder, const struct acpi_options *optio
 #define CMOS_CENTURY_INDEX  0x32 /* guest/board/rtc.c keeps it there */
 #define RESET_VALUE         0x06 /* SYS_RST and RST_CPU */
 
-/* Table 5.11. The 8042 is there for its reset line alone and is not announced; the RTC is. */
+/* Table 5.11. Without a keyboard the 8042 is there for its reset line alone, and not announced. */
+#define BOOT_ARCH_8042    (1U << 1)
 #define BOOT_ARCH_NO_VGA  (1U << 2)
 #define BOOT_ARCH_NO_ASPM (1U << 4)
 
@@ -338,7 +356,7 @@ static void store_io_address(uint8_t *field, uint16_t port, uint8_t bytes)
     store_le64(field + 4, port);
 }
 
-static void write_fadt(struct builder *builder)
+static void write_fadt(struct builder *builder, bool keyboard)
 {
     uint8_t fadt[FADT_SIZE] = {0};
 
@@ -352,7 +370,8 @@ static void write_fadt(struct builder *builder)
     store_le16(fadt + FADT_P_LVL2_LAT, C_STATE_UNSUPPORTED);
     store_le16(fadt + FADT_P_LVL3_LAT, C_STATE_UNSUPPORTED);
     fadt[FADT_CENTURY] = CMOS_CENTURY_INDEX;
-    store_le16(fadt + FADT_IAPC_BOOT_ARCH, BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_ASPM);
+    store_le16(fadt + FADT_IAPC_BOOT_ARCH,
+               BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_ASPM | (keyboard ? BOOT_ARCH_8042 : 0));
     store_le32(fadt + FADT_FLAGS, FLAG_WBINVD | FLAG_PROC_C1 | FLAG_NO_FIXED_POWER |
                                       FLAG_NO_FIXED_SLEEP | FLAG_NO_FIXED_RTC |
                                       FLAG_RESET_REG_SUPPORTED | FLAG_HEADLESS |
@@ -491,7 +510,7 @@ int acpi_build(struct guest_memory *mem, const struct acpi_options *options, uin
         return no_room(options, err);
     aml_bytes(&builder.out, rsdp_room, sizeof(rsdp_room));
     write_dsdt(&builder, options);
-    write_fadt(&builder);
+    write_fadt(&builder, options->keyboard);
     write_madt(&builder, options->cpus);
     if (options->pci)
         write_mcfg(&builder);

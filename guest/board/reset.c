@@ -1,5 +1,6 @@
 #include "guest/board/reset.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -23,9 +24,11 @@ static void power_event(struct power_sink *sink, enum power_event event, uint8_t
 #define STATUS_TIMEOUT         0x40
 #define STATUS_OF_OUTPUT       (STATUS_OUTPUT_FULL | STATUS_AUX_OUTPUT_FULL | STATUS_TIMEOUT)
 
+#define CONFIG_KEYBOARD_IRQ      0x01
 #define CONFIG_SYSTEM            0x04
 #define CONFIG_KEYBOARD_DISABLED 0x10
 #define CONFIG_AUX_DISABLED      0x20
+#define CONFIG_TRANSLATE         0x40
 
 #define OUTPUT_PORT_NOT_RESET 0x01
 #define OUTPUT_PORT_A20       0x02
@@ -60,6 +63,19 @@ static void i8042_answer(struct i8042 *i8042, uint8_t value, uint8_t status)
 {
     i8042->output = value;
     i8042->status = (i8042->status & ~STATUS_OF_OUTPUT) | STATUS_OUTPUT_FULL | status;
+}
+
+/* Where the guest has read what was there: the keyboard's next byte, and its interrupt. */
+static void i8042_fetch(struct i8042 *i8042)
+{
+    uint8_t byte;
+
+    if (!i8042->has_keyboard || (i8042->status & STATUS_OUTPUT_FULL) ||
+        (i8042->config & CONFIG_KEYBOARD_DISABLED) || !keyboard_read(&i8042->keyboard, &byte))
+        return;
+    i8042_answer(i8042, byte, 0);
+    if (i8042->config & CONFIG_KEYBOARD_IRQ)
+        irq_line_pulse(&i8042->irq);
 }
 
 /* Returns whether the machine is to be reset. */
@@ -139,8 +155,12 @@ static bool i8042_data(struct i8042 *i8042, uint8_t value)
     case COMMAND_WRITE_AUX:
         i8042_answer(i8042, DEVICE_TIMED_OUT, STATUS_AUX_OUTPUT_FULL | STATUS_TIMEOUT);
         break;
-    default: /* a byte for the keyboard */
-        i8042_answer(i8042, DEVICE_TIMED_OUT, STATUS_TIMEOUT);
+    default: /* a byte for the keyboard, which switches it on */
+        i8042->config &= ~(i8042->has_keyboard ? CONFIG_KEYBOARD_DISABLED : 0);
+        if (i8042->has_keyboard)
+            keyboard_write(&i8042->keyboard, value);
+        else
+            i8042_answer(i8042, DEVICE_TIMED_OUT, STATUS_TIMEOUT);
         break;
     }
     return false;
@@ -154,6 +174,7 @@ static void i8042_data_read(struct bus_range *range, uint64_t offset, void *data
     pthread_mutex_lock(&i8042->lock);
     *(uint8_t *)data = i8042->output;
     i8042->status &= ~STATUS_OF_OUTPUT;
+    i8042_fetch(i8042);
     pthread_mutex_unlock(&i8042->lock);
 }
 
@@ -166,6 +187,7 @@ static void i8042_data_write(struct bus_range *range, uint64_t offset, const voi
     (void)offset, (void)len;
     pthread_mutex_lock(&i8042->lock);
     reset = i8042_data(i8042, *(const uint8_t *)data);
+    i8042_fetch(i8042);
     pthread_mutex_unlock(&i8042->lock);
     if (reset)
         power_event(i8042->power, POWER_RESET, 0);
@@ -190,6 +212,7 @@ static void i8042_command_write(struct bus_range *range, uint64_t offset, const 
     (void)offset, (void)len;
     pthread_mutex_lock(&i8042->lock);
     reset = i8042_command(i8042, *(const uint8_t *)data);
+    i8042_fetch(i8042);
     pthread_mutex_unlock(&i8042->lock);
     if (reset)
         power_event(i8042->power, POWER_RESET, 0);
@@ -214,12 +237,34 @@ void i8042_init(struct i8042 *i8042, struct power_sink *power)
         .config = CONFIG_SYSTEM | CONFIG_AUX_DISABLED,
         .output_port = OUTPUT_PORT_START,
         .status = STATUS_SYSTEM | STATUS_NOT_INHIBITED,
+        .irq.fd = -1,
     };
     pthread_mutex_init(&i8042->lock, NULL);
 }
 
+void i8042_add_keyboard(struct i8042 *i8042, struct irq_line irq)
+{
+    i8042->has_keyboard = true;
+    i8042->irq = irq;
+}
+
+int i8042_press_ctrl_alt_del(struct i8042 *i8042)
+{
+    int r = -EAGAIN;
+
+    if (!i8042->has_keyboard)
+        return -ENODEV;
+    pthread_mutex_lock(&i8042->lock);
+    if ((i8042->config & CONFIG_KEYBOARD_IRQ) && !(i8042->config & CONFIG_KEYBOARD_DISABLED))
+        r = keyboard_press_ctrl_alt_del(&i8042->keyboard, i8042->config & CONFIG_TRANSLATE);
+    i8042_fetch(i8042);
+    pthread_mutex_unlock(&i8042->lock);
+    return r;
+}
+
 void i8042_destroy(struct i8042 *i8042)
 {
+    irq_line_destroy(&i8042->irq);
     pthread_mutex_destroy(&i8042->lock);
 }
 

@@ -88,7 +88,7 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median_us(uint64_t *values, size_t count)
+double median_us(uint64_t *values, size_t count)
 {
     qsort(values, count, sizeof(*values), compare_u64);
     return (double)values[count / 2] / NS_PER_US;

@@ -4,6 +4,7 @@
 #define OSVM_TESTS_BENCH_MEASURE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -32,6 +33,9 @@ void reap(struct child *child, const char *who, int expected_signal);
  */
 void compare(char *const a[], char *const b[], unsigned rounds, double ret_first_us[2],
              double ret_end_us[2]);
+
+/* The median of times in nanoseconds, as microseconds; they are put in order. */
+double median_us(uint64_t *values, size_t count);
 
 /* One line of the table. */
 void row(const char *what, const char *figure, const char *goal, bool met);

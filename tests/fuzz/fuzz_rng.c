@@ -5,12 +5,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct rate_bucket_options bytes = {.size = 256 * KIB, .refill_ns = NS_PER_MS};
+    static const struct virtio_rng_options options = {
+        .bytes = {.size = 256 * KIB, .refill_ns = NS_PER_MS}};
     static struct device_fuzz fuzz;
 
     if (!fuzz.mem) {
         fuzz_init(&fuzz);
-        if (virtio_rng_create(&fuzz.env, "rng0", &bytes, &fuzz.device, NULL) < 0)
+        if (virtio_rng_create(&fuzz.env, "rng0", &options, &fuzz.device, NULL) < 0)
             abort();
     }
     fuzz_run(&fuzz, data, size);

@@ -39,6 +39,8 @@ static const struct refused_row refused[] = {
     {"disk: serial too long", device_config_add_disk, "path=/x,serial=123456789012345678901",
      "at most 20 characters"},
     {"disk: unknown cache", device_config_add_disk, "path=/x,cache=maybe", "none of writeback"},
+    {"disk: no id", device_config_add_disk, "path=/x,id=a b", "an id has 1 to 64 letters"},
+    {"net: no id", device_config_add_net, "tap=a,id=../b", "an id has 1 to 64 letters"},
     {"disk: no operations", device_config_add_disk, "path=/x,iops=0", "iops '0' is not"},
     {"disk: ro with a value", device_config_add_disk, "path=/x,ro=1", "'ro' takes no value"},
     {"balloon: unknown part", device_config_set_balloon, "inflate", "'inflate' is none of size"},
@@ -78,8 +80,8 @@ static void test_net(void **state)
     assert_true(config.nets[0].has_mac);
     assert_int_equal(config.nets[0].mac[5], 10);
     assert_int_equal(config.nets[0].mtu, 9000);
-    assert_int_equal(config.nets[0].rx.bytes, MIB);
-    assert_int_equal(config.nets[0].tx.bytes, 512 * KIB);
+    assert_int_equal(config.nets[0].rx.bytes.size, MIB / 25);
+    assert_int_equal(config.nets[0].tx.bytes.size, 512 * KIB / 25);
     assert_int_equal(device_config_add_net(&config, "passt", NULL), 0);
     assert_int_equal(config.nets[1].kind, NET_PASST);
     assert_int_equal(device_config_add_net(&config, "passt=/run/p", NULL), 0);
@@ -105,7 +107,7 @@ static void test_disk(void **state)
     assert_true(config.disks[0].read_only);
     assert_string_equal(config.disks[0].serial, "s1");
     assert_int_equal(config.disks[0].cache, DISK_DIRECT);
-    assert_int_equal(config.disks[0].rate.operations, 100);
+    assert_int_equal(config.disks[0].rate.operations.size, 4);
     assert_int_equal(config.disks[0].size, MIB);
     assert_int_equal(device_config_add_disk(&config, "scratch=64M", NULL), 0);
     assert_null(config.disks[1].path);

@@ -175,6 +175,52 @@ static void test_debt(void **state)
     assert_int_equal(rate_limit_take(&limit, 1, START_NS), 9 * NS_PER_SEC + 10 * NS_PER_MS);
 }
 
+/* The bucket of a client's own size, always asked for: the long run is exact, burst and all. */
+static void test_exact_rate(void **state)
+{
+    static const struct rate_bucket_options buckets[] = {
+        {1000000, NS_PER_SEC, 0}, {65536, 100 * NS_PER_MS, 1000000},
+        {100, 7 * NS_PER_MS, 50}, {1, NS_PER_MS, 0},
+        {4096, 1234567, 4096},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(buckets); i++) {
+        const struct rate_bucket_options *bucket = &buckets[i];
+        uint64_t size = max_u64(bucket->size / 3, 1), now_ns = START_NS, done = 0, wait_ns;
+        struct rate_limit limit = bytes_limit(bucket->size, bucket->refill_ns, bucket->burst);
+        double wanted =
+            (double)bucket->size * SECONDS * (double)NS_PER_SEC / (double)bucket->refill_ns +
+            (double)bucket->size + (double)bucket->burst;
+
+        while (now_ns < START_NS + SECONDS * NS_PER_SEC) {
+            wait_ns = rate_limit_take(&limit, size, now_ns);
+            done += wait_ns ? 0 : size;
+            now_ns += wait_ns;
+        }
+        assert_true((double)done <= wanted * 1.001 + (double)size);
+        assert_true((double)done >= wanted * 0.98);
+    }
+}
+
+static void test_apply(void **state)
+{
+    struct rate_limit limit = bytes_limit(100, NS_PER_SEC, 0);
+    struct rate_limit_change change = {.has_operations = true, .operations = {1, NS_PER_SEC, 0}};
+
+    (void)state;
+    assert_int_equal(rate_limit_take(&limit, 100, START_NS), 0);
+    rate_limit_apply(&limit, &change, START_NS); /* the bytes stay spent */
+    assert_int_equal(rate_limit_take(&limit, 50, START_NS), NS_PER_SEC / 2);
+    change = (struct rate_limit_change){.has_bytes = true, .bytes = {200, NS_PER_SEC, 10}};
+    rate_limit_apply(&limit, &change, START_NS);
+    assert_int_equal(rate_limit_take(&limit, 210, START_NS), 0);
+    change = (struct rate_limit_change){.has_bytes = true, .has_operations = true};
+    rate_limit_apply(&limit, &change, START_NS);
+    assert_false(rate_limit_is_set(&limit));
+    assert_int_equal(rate_limit_take(&limit, UINT64_MAX, START_NS), 0);
+}
+
 /* The wait that is told is enough, and not a nanosecond too long. */
 static void test_wait_is_exact(void **state)
 {
@@ -235,6 +281,8 @@ int main(void)
     unit_add(&unit, "a burst is spent once", test_burst_once, NULL);
     unit_add(&unit, "what is given back was not taken", test_give_back, NULL);
     unit_add(&unit, "more than the bucket is a debt", test_debt, NULL);
+    unit_add(&unit, "the rate of any bucket", test_exact_rate, NULL);
+    unit_add(&unit, "changed while in use", test_apply, NULL);
     unit_add(&unit, "the wait is exact", test_wait_is_exact, NULL);
     unit_add(&unit, "bytes and operations together", test_both, NULL);
     unit_add(&unit, "the largest numbers", test_extremes, NULL);

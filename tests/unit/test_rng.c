@@ -3,12 +3,16 @@
 
 #include "virtio/rng.h"
 
+static const struct rate_bucket_options unlimited = {.size = 0};
+
 static void start(struct driver *driver, const struct rate_bucket_options *bytes)
 {
+    const struct virtio_rng_options options = {.bytes = bytes ? *bytes : unlimited};
     struct virtio_device *device = NULL;
 
     driver_create(driver, 4 * MIB);
-    assert_int_equal(virtio_rng_create(&driver->env, "rng0", bytes, &device, NULL), 0);
+    assert_int_equal(
+        virtio_rng_create(&driver->env, "rng0", bytes ? &options : NULL, &device, NULL), 0);
     driver_connect(driver, device);
     assert_int_equal(device->id, VIRTIO_ID_RNG);
     driver_start(driver, VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX);

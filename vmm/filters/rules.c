@@ -31,6 +31,7 @@
 #define OTHER   FILTER_OTHER
 #define GDB     FILTER_GDB
 #define HERMIT  FILTER_HERMIT
+#define API     FILTER_API
 #define ANY_ONE (DISK | NET | VSOCK | SHARE | OTHER)
 
 /* An int argument is so. */
@@ -165,6 +166,13 @@ const struct rule rules[] = {
      "pthread_kill() of itself: it is to stop before its next entry"},
     {VCPU, GDB, "getpid", {{0}}, 0, "pthread_kill(): at a breakpoint, the other CPUs are stopped"},
     {VCPU, GDB, "tgkill", ARE(0, 1, 2, KICK_SIGNAL), 0, "the same"},
+
+    /* ---- The API's commands; that it has no more power than these is the guardian's concern. ----
+     */
+    {LOOP, API, "recvmsg", {{0}}, 0, "the guardian's commands, with a disk's new file"},
+    {LOOP, API, "sendto", {{0}}, 0, "the answers"},
+    {VCPU, API, "futex", FUTEX(FUTEX_WAIT_BITSET), 0, "it stands still (pthread_cond_wait())"},
+    {VCPU, API, "ioctl", IS(1, KVM_KVMCLOCK_CTRL), 0, "the guest is told that it stood still"},
 
     /* ---- A Hermit image's calls, each on the thread of the CPU that makes it. ---- */
     {VCPU, HERMIT, "openat2", {{0}}, 0, "open, stat, unlink, mkdir; beneath a mapping's folder"},

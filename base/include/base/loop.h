@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/signalfd.h>
 
@@ -82,6 +83,11 @@ void loop_signals_remove(struct loop *loop, struct loop_signals *signals);
  * Run until loop_stop(). Returns 0, or a negative errno where epoll itself fails.
  */
 int loop_run(struct loop *loop);
+
+/* The descriptors of the loop itself, for who closes all others. @fds  room for
+ * LOOP_MAX_DESCRIPTORS. Returns how many. */
+#define LOOP_MAX_DESCRIPTORS 2
+size_t loop_descriptors(const struct loop *loop, int *fds);
 
 /* End loop_run() soon. Any thread; async-signal-safe. */
 void loop_stop(struct loop *loop);

@@ -70,9 +70,10 @@
 #define PORT_RESET          0xcf9
 
 /* Interrupt lines: the ISA number, the GSI and the IOAPIC pin are the same here. */
-#define IRQ_TIMER  0
-#define IRQ_SERIAL 4
-#define IRQ_COUNT  24
+#define IRQ_TIMER    0
+#define IRQ_KEYBOARD 1
+#define IRQ_SERIAL   4
+#define IRQ_COUNT    24
 /* For devices, from here up to IRQ_COUNT: pins that no ISA device has. */
 #define IRQ_DEVICE_FIRST 16
 /* Of virtio-mmio devices for a Hermit image: this one and the next. */

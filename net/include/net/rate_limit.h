@@ -48,6 +48,16 @@ struct rate_bucket_options rate_bucket_per_second(uint64_t per_second);
 void rate_limit_init(struct rate_limit *limit, const struct rate_bucket_options *bytes,
                      const struct rate_bucket_options *operations, uint64_t now_ns);
 
+/* New buckets for a limit that is in use. */
+struct rate_limit_change {
+    bool has_bytes, has_operations; /* a bucket that is not given stays as it is */
+    struct rate_bucket_options bytes, operations;
+};
+
+/* A new bucket starts full, with its burst; debts of the old one are forgotten. */
+void rate_limit_apply(struct rate_limit *limit, const struct rate_limit_change *change,
+                      uint64_t now_ns);
+
 /* Whether there is anything to limit. */
 bool rate_limit_is_set(const struct rate_limit *limit);
 

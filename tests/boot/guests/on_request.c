@@ -1,21 +1,39 @@
 /*
  * Does with its devices what the lines of the serial port ask for, and answers each by one line, so
- * that a test can hurt a device's other end in between:
+ * that a test can hurt or change a device's other end in between:
+ *
  *   alive                      alive
+ *   quit                       it ends
+ *
  *   disk-fill                  write and flush chunk after chunk until one fails: chunks that were
  *                              acknowledged, status of the last
+ *
  *   disk-check N               how many of the first N chunks hold what was written
  *   disk-write I               one chunk and a flush: its status
+ *   disk-write-many N          N chunks without a flush: how many were written
+ *
+ *   disk-look S                how many sectors the disk says that it has now, the status of
+ *                              reading sector S, and the first byte there
+ *
+ *   entropy N                  N bytes of the rng: how many came
+ *   balloon                    how many pages the host asks for
+ *   keys-on                    set the keyboard controller up
+ *   keys                       the bytes that the keyboard has sent since, in decimal
  *   net-send N                 send N frames: how many the device took
  *   vsock-connect S PORT       socket S (0 to 3) to a port of the host: 1 or 0
  *   vsock-write S MAX          send until MAX or until it goes no further: bytes
+ *   vsock-state S              open or closed
+ *
  *   vsock-read S               receive until nothing more comes: bytes, 1 where they were right, 1
- * at the end of the stream vsock-state S              open or closed quit
+ *                              at the end of the stream
  */
+#include "sdk/balloon.h"
 #include "sdk/block.h"
 #include "sdk/console.h"
+#include "sdk/io.h"
 #include "sdk/memory.h"
 #include "sdk/net.h"
+#include "sdk/rng.h"
 #include "sdk/string.h"
 #include "sdk/time.h"
 #include "sdk/vsock.h"
@@ -26,9 +44,11 @@
 #define LIMIT_US 10000000
 
 static struct block block;
+static struct balloon balloon;
+static struct rng rng;
 static struct net net;
 static struct vsock vsock;
-static bool has_disk, has_net, has_vsock;
+static bool has_disk, has_net, has_vsock, has_balloon, has_rng;
 static struct vsock_socket *sockets[SOCKETS];
 static uint32_t written[SOCKETS], received[SOCKETS];
 static uint8_t chunk[CHUNK], back[CHUNK];
@@ -77,6 +97,53 @@ static void disk_check(uint32_t count)
         good += same;
     }
     printf("disk-check %u\n", good);
+}
+
+static void disk_look(uint32_t sector)
+{
+    uint8_t status;
+
+    block.sectors = virtio_config64(block.dev, 0); /* it may have changed */
+    back[0] = 0;
+    status = block_read(&block, sector, back, BLOCK_SECTOR);
+    printf("disk-look %u %u %u\n", (uint32_t)block.sectors, status, back[0]);
+}
+
+static void disk_write_many(uint32_t count)
+{
+    uint32_t chunks = (uint32_t)(block.sectors * BLOCK_SECTOR / CHUNK), done = 0;
+
+    while (done < count && block_write(&block, (uint64_t)(done % chunks) * (CHUNK / BLOCK_SECTOR),
+                                       chunk, CHUNK) == BLOCK_OK)
+        done++;
+    printf("disk-write-many %u\n", done);
+}
+
+static void read_entropy(uint32_t count)
+{
+    uint32_t got = 0;
+
+    while (got < count)
+        got += rng_read(&rng, back, count - got < CHUNK ? count - got : CHUNK);
+    printf("entropy %u\n", got);
+}
+
+#define I8042_DATA    0x60
+#define I8042_COMMAND 0x64
+
+static void keys_on(void)
+{
+    port_out8(I8042_COMMAND, 0x60); /* the configuration: interrupts of the keyboard */
+    port_out8(I8042_DATA, 0x01);
+    printf("keys-on\n");
+}
+
+static void keys(void)
+{
+    printf("keys");
+    while (port_in8(I8042_COMMAND) & 1)
+        printf(" %u", port_in8(I8042_DATA));
+    printf("\n");
 }
 
 static void net_send_frames(uint32_t count)
@@ -168,6 +235,26 @@ static void on_vsock(char *line)
     }
 }
 
+static void on_other(char *line)
+{
+    char *rest;
+
+    if (has_disk && is(line, "disk-look", &rest))
+        disk_look(number(&rest));
+    else if (has_disk && is(line, "disk-write-many", &rest))
+        disk_write_many(number(&rest));
+    else if (has_rng && is(line, "entropy", &rest))
+        read_entropy(number(&rest));
+    else if (has_balloon && is(line, "balloon", &rest))
+        printf("balloon %u\n", balloon_target(&balloon));
+    else if (is(line, "keys-on", &rest))
+        keys_on();
+    else if (is(line, "keys", &rest))
+        keys();
+    else
+        printf("what? %s\n", line);
+}
+
 /* Returns false for the last. */
 static bool on_line(char *line)
 {
@@ -185,10 +272,10 @@ static bool on_line(char *line)
         printf("disk-write %u\n", write_chunk(number(&rest)));
     else if (has_net && is(line, "net-send", &rest))
         net_send_frames(number(&rest));
-    else if (has_vsock)
+    else if (has_vsock && strncmp(line, "vsock", 5) == 0)
         on_vsock(line);
     else
-        printf("what? %s\n", line);
+        on_other(line);
     return true;
 }
 
@@ -200,6 +287,8 @@ int main(void)
     has_disk = block_open(&block, 0, UINT64_MAX);
     has_net = net_open(&net, 0, NET_WANTED);
     has_vsock = vsock_open(&vsock, UINT64_MAX);
+    has_balloon = balloon_open(&balloon, UINT64_MAX);
+    has_rng = rng_open(&rng, 0);
     printf("READY\n");
     for (;;) {
         int byte = console_read();

@@ -66,6 +66,9 @@ int virtio_balloon_create(const struct virtio_env *env, const char *name,
  */
 int virtio_balloon_set_target(struct virtio_device *device, uint64_t bytes);
 
+/* How often the guest is asked for statistics from now on; 0: no more. As above. */
+void virtio_balloon_set_interval(struct virtio_device *device, unsigned seconds);
+
 /* Any thread, without the device's lock. */
 void virtio_balloon_get_info(struct virtio_device *device, struct virtio_balloon_info *ret_info);
 

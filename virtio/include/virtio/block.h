@@ -66,7 +66,34 @@ int virtio_block_create(const struct virtio_env *env, const char *name,
                         const struct virtio_block_options *options, struct virtio_device **ret,
                         struct error *err);
 
-/* How many bytes the guest sees. Any thread. */
+struct virtio_block_counters {
+    uint64_t read_bytes, read_ops, write_bytes, write_ops, flushes; /* that were done */
+    uint64_t failed;    /* requests that the host could not do */
+    uint64_t throttled; /* times that the rate limit stopped it */
+};
+
+/* What it has done so far. Any thread; takes the device's lock. */
+void virtio_block_counters_get(struct virtio_device *device, struct virtio_block_counters *ret);
+
+/**
+ * Change the rate limit while it runs; what waits for the old one asks again at once.
+ * The loop's thread; takes the device's lock.
+ */
+void virtio_block_set_rate(struct virtio_device *device, const struct rate_limit_change *change);
+
+struct block_file;
+
+/**
+ * Give the disk another file; the driver is told of its size. Requests that are under way end with
+ * the old file, which is closed then; all later ones go to the new one.
+ *
+ * @file  opened by block_file_open() as this disk's was (read only, direct); its descriptors are
+ *        taken over. With descriptors of -1, the old file stays and only its size has changed
+ * The loop's thread; takes the device's lock.
+ */
+void virtio_block_replace(struct virtio_device *device, const struct block_file *file);
+
+/* How many bytes the guest sees. The loop's thread, or before the guest runs. */
 uint64_t virtio_block_size(const struct virtio_device *device);
 
 /* Which engine it has, for tests and the log: "io_uring" or "threads". Any thread. */

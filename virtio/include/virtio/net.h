@@ -73,6 +73,13 @@ int virtio_net_create(const struct virtio_env *env, const char *name, struct net
                       const struct virtio_net_options *options, struct virtio_device **ret,
                       struct error *err);
 
+/**
+ * Change the rate limits while it runs; what waits for the old ones asks again at once.
+ * Any thread; takes the device's lock.
+ */
+void virtio_net_set_rates(struct virtio_device *device, const struct rate_limit_change *rx,
+                          const struct rate_limit_change *tx);
+
 /* What has passed so far. Any thread; takes the device's lock. */
 void virtio_net_counters_get(struct virtio_device *device, struct virtio_net_counters *ret);
 

@@ -23,7 +23,8 @@ struct acpi_options {
     unsigned cpus; /* APIC ids 0 to cpus - 1 */
     const struct acpi_mmio_device *mmio_devices;
     unsigned mmio_device_count;
-    bool pci; /* there is a PCI host (guest/pci_host.h) */
+    bool pci;      /* there is a PCI host (guest/pci_host.h) */
+    bool keyboard; /* there is one behind the i8042 */
 };
 
 /**

@@ -7,16 +7,19 @@
 #define OSVM_GUEST_BOARD_RESET_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "guest/board/keyboard.h"
 #include "guest/bus.h"
+#include "guest/irq.h"
 #include "guest/memory.h"
 #include "guest/power.h"
 
 /*
- * The controller alone: self-test, configuration byte, output port. No keyboard or mouse is behind
- * it: a byte for one is answered as the controller does for a device that is not there (0xfe, with
- * the time-out bit). It raises no interrupts.
+ * The controller: self-test, configuration byte, output port. Without i8042_add_keyboard() there is
+ * no keyboard behind it, and never a mouse: a byte for one is answered as the controller does for a
+ * device that is not there (0xfe, with the time-out bit), and it raises no interrupts.
  */
 struct i8042 {
     struct bus_range data_range, command_range;
@@ -24,10 +27,23 @@ struct i8042 {
     struct power_sink *power;
     uint8_t config, output_port, output, pending_command;
     uint8_t status;
+    bool has_keyboard;
+    struct keyboard keyboard;
+    struct irq_line irq; /* the keyboard's */
 };
 
 void i8042_init(struct i8042 *i8042, struct power_sink *power);
 void i8042_destroy(struct i8042 *i8042);
+
+/* Put a keyboard behind it. @irq  taken over. Before the guest runs. */
+void i8042_add_keyboard(struct i8042 *i8042, struct irq_line irq);
+
+/**
+ * Press Ctrl-Alt-Delete on it.
+ * Returns 0; -ENODEV where there is none; -EAGAIN where the guest has not set it up, or has not
+ * read what was pressed before. Any thread.
+ */
+int i8042_press_ctrl_alt_del(struct i8042 *i8042);
 
 /*
  * 0xcf9: a write that sets bit 2 resets (Intel ICH9 data sheet, section 13.7.5). The range is that

@@ -1,4 +1,7 @@
-/* The file or block device behind a disk: opened, judged, locked. */
+/*
+ * The file or block device behind a disk: opened, judged, locked. A disk does it for itself; for
+ * one that is to get another file in its jail, its owner does it outside.
+ */
 #ifndef OSVM_VIRTIO_BLOCK_FILE_H
 #define OSVM_VIRTIO_BLOCK_FILE_H
 
@@ -23,7 +26,7 @@ struct block_file {
 };
 
 /**
- * Open what the options name. Parameters, errors and words as for virtio_block_create().
+ * Open and lock what the options name. Parameters, errors and words as for virtio_block_create().
  *
  * @ret_file  closed by block_file_close(); on failure nothing is open
  */
