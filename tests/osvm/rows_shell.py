@@ -1,7 +1,10 @@
 """What comes with osvm besides its programs: completion in shells, manual pages, a unit, an installed tree."""
 
+import os
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 
 from harness import LIMIT_S, Skipped, check, row
@@ -104,3 +107,42 @@ def _(host, shell, script, complete):
 @row("completion: a shell that is not known")
 def _(host):
     check("bash, zsh or fish" in host.osvm("completion", "csh", status=2).stderr, "")
+
+
+# --- the service manager ------------------------------------------------------------------------------
+
+
+def unit_of(host):
+    """The unit, with the program of this build in it."""
+    text = (host.build / "supervisor/install/osvm.service").read_text(encoding="utf-8")
+    lines = [f"ExecStart={host.words()[0]} daemon" if line.startswith("ExecStart=") else line
+             for line in text.splitlines()]
+    return host.file("osvm.service", "\n".join(lines) + "\n")
+
+
+@row("unit: systemd takes it, and what runs survives the daemon")
+def _(host):
+    unit = unit_of(host)
+    text = unit.read_text(encoding="utf-8")
+    for line in ("Type=notify", "KillMode=process", "RuntimeDirectoryPreserve=yes", "Delegate=yes", "OOMPolicy=continue"):
+        check(line in text.splitlines(), f"{line} is missing")
+    done = subprocess.run([tool("systemd-analyze"), "verify", "--man=no", unit], capture_output=True, text=True,
+                          check=False, timeout=LIMIT_S)
+    check(done.returncode == 0 and "osvm.service" not in done.stderr, done.stdout + done.stderr)
+
+
+@row("unit: READY=1 once the API answers, STOPPING=1 at the end; by a path and by an abstract name")
+def _(host):
+    for address in (f"{host.folder}/notify", f"\0osvm-test-{host.folder.name}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(address)
+            manager.settimeout(LIMIT_S)
+            with open(host.folder / "daemon.log", "a", encoding="utf-8") as log:
+                host.daemon = subprocess.Popen(host.words("daemon"), stderr=log, stdout=log,
+                                               env={**os.environ, "NOTIFY_SOCKET": address.replace("\0", "@")})
+            said = manager.recv(4096).decode().splitlines()
+            check("READY=1" in said, str(said))
+            host.osvm("ps")
+            host.kill_daemon(signal.SIGTERM)
+            said = manager.recv(4096).decode().splitlines()
+            check("STOPPING=1" in said and host.daemon.returncode == 0, f"{said} {host.daemon.returncode}")
