@@ -27,6 +27,9 @@ struct command {
 /* As `most`: any number, and --json among them is somebody else's. */
 #define COMMAND_ALL_WORDS (-2)
 
+/* All commands, in the order in which help shows them. Never freed. */
+const struct command *commands_table(size_t *ret_count);
+
 #define EXIT_FAILED  1
 #define EXIT_USAGE   2
 #define EXIT_REFUSED 125
@@ -45,6 +48,7 @@ int read_component_file(const char *path, struct component *ret_component);
 int print_json(json_t *value);
 
 int command_check(const struct invocation *invocation);
+int command_completion(const struct invocation *invocation);
 int command_create(const struct invocation *invocation);
 int command_daemon(const struct invocation *invocation);
 int command_doctor(const struct invocation *invocation);

@@ -43,9 +43,17 @@ static const struct command commands[] = {
     {"doctor", "", "look at all that is wanted of this host, and say each remedy", 0, 0,
      command_doctor},
     {"schema", "", "the JSON Schema of component files", 0, 0, command_schema},
+    {"completion", "bash|zsh|fish", "a script that completes these commands in a shell", 1, 1,
+     command_completion},
     {"version", "", "show the version", 0, 0, command_version},
     {"help", "", "show this help", 0, 0, command_help},
 };
+
+const struct command *commands_table(size_t *ret_count)
+{
+    *ret_count = ARRAY_SIZE(commands);
+    return commands;
+}
 
 int fail(int status, const char *format, ...)
 {
