@@ -65,8 +65,10 @@ int command_create(const struct invocation *invocation)
 /* --- start, stop, restart, kill
  * ------------------------------------------------------------------------ */
 
-/* A small guest is ready within milliseconds; what takes longer is looked at less often. */
+/* A small guest is ready within milliseconds; what takes longer is looked at less and less often.
+ */
 #define FIRST_POLL_NS (1 * NS_PER_MS)
+#define SOON_NS       (30 * NS_PER_MS)
 #define LAST_POLL_NS  (20 * NS_PER_MS)
 #define PATIENT_NS    (2 * NS_PER_SEC) /* then a person is told what is waited for */
 
@@ -74,7 +76,7 @@ int command_create(const struct invocation *invocation)
 static int await_status(struct client *client, const char *name, const char *wanted)
 {
     struct timespec pause = {.tv_nsec = FIRST_POLL_NS};
-    uint64_t told = clock_monotonic_ns() + PATIENT_NS;
+    uint64_t begun = clock_monotonic_ns(), told = begun + PATIENT_NS;
     char path[128];
 
     snprintf(path, sizeof(path), "/v1/components/%s", name);
@@ -93,7 +95,8 @@ static int await_status(struct client *client, const char *name, const char *wan
             told = UINT64_MAX;
         }
         nanosleep(&pause, NULL);
-        pause.tv_nsec = (long)min_u64(2 * (uint64_t)pause.tv_nsec, LAST_POLL_NS);
+        if (clock_monotonic_ns() - begun > SOON_NS)
+            pause.tv_nsec = (long)min_u64(2 * (uint64_t)pause.tv_nsec, LAST_POLL_NS);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,17 +77,21 @@ static void write_file(struct monitor *monitor, const char *name, const char *te
     log_writer_add(&monitor->log, LOG_STDERR, said, strlen(said));
 }
 
-/* Nobody may be there to hear it. */
+/*
+ * Nobody may be there to hear it. A daemon that has much to do has a queue of a few datagrams
+ * (net.unix.max_dgram_qlen), and is waited for, a while: what it misses it sees much later.
+ */
 static void notify(const struct monitor *monitor, const char *what)
 {
+    const struct timeval limit = {.tv_sec = 1};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     _cleanup_close_ int fd = -1;
     char text[128];
 
     if (!monitor->options.notify || strlen(monitor->options.notify) >= sizeof(address.sun_path))
         return;
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
         return;
     strcpy(address.sun_path, monitor->options.notify);
     snprintf(text, sizeof(text), "%s %s", monitor->options.name, what);
