@@ -23,6 +23,7 @@
 
 #include "base/io.h"
 #include "base/parse.h"
+#include "base/pass.h"
 #include "message.h"
 #include "sandbox.h"
 
@@ -36,24 +37,8 @@ struct unpacker {
 
 static void send_message(const struct unpack_message *message, int fd)
 {
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)message, .iov_len = sizeof(*message)};
-    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (fd >= 0) {
-        control.header = (struct cmsghdr){
-            .cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-        header.msg_control = &control;
-        header.msg_controllen = sizeof(control);
-    }
-    while (sendmsg(UNPACK_SOCKET_FD, &header, MSG_NOSIGNAL) < 0) {
-        if (errno != EINTR)
-            exit(EXIT_FAILURE); /* nobody listens any more */
-    }
+    if (pass_send(UNPACK_SOCKET_FD, message, sizeof(*message), &fd, fd >= 0, 0) < 0)
+        exit(EXIT_FAILURE); /* nobody listens any more */
 }
 
 static void __attribute__((noreturn, format(printf, 2, 3))) fail(int code, const char *format, ...)

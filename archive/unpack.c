@@ -16,6 +16,7 @@
 #include "archive/archive.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/pass.h"
 #include "base/util.h"
 #include "message.h"
 
@@ -98,13 +99,6 @@ static int start_helper(struct unpacking *unpacking, int archive_fd, int socket_
 static ssize_t receive(const struct unpacking *unpacking, struct unpack_message *ret_message,
                        int *ret_fd)
 {
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec iov = {.iov_base = ret_message, .iov_len = sizeof(*ret_message)};
-    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-    struct cmsghdr *item;
     ssize_t n;
 
     for (;;) {
@@ -119,18 +113,11 @@ static ssize_t receive(const struct unpacking *unpacking, struct unpack_message 
             return -errno;
         if (ready <= 0)
             continue;
-        header.msg_control = &control;
-        header.msg_controllen = CMSG_LEN(sizeof(int)); /* padded it would have room for two */
-        n = recvmsg(unpacking->socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-        if (n >= 0 || (errno != EINTR && errno != EAGAIN))
-            break;
+        n = pass_receive(unpacking->socket, ret_message, sizeof(*ret_message), ret_fd, 1,
+                         MSG_DONTWAIT);
+        if (n != -EAGAIN)
+            return n == -ECONNRESET ? 0 : n;
     }
-    if (n < 0)
-        return errno == ECONNRESET ? 0 : -errno;
-    item = CMSG_FIRSTHDR(&header);
-    if (item && item->cmsg_level == SOL_SOCKET && item->cmsg_type == SCM_RIGHTS)
-        memcpy(ret_fd, CMSG_DATA(item), sizeof(*ret_fd));
-    return header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : n;
 }
 
 /* Take a file over. What the helper says of it counts for nothing. */

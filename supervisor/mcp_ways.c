@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/pass.h"
 #include "mcp_bridge.h"
 #include "monitor.h"
 
@@ -93,35 +94,14 @@ static int connect_in_time(const struct sockaddr_un *address, uint64_t deadline_
     }
 }
 
-/* One byte, and with it a descriptor or not (unix(7)). Returns the byte, or a negative errno. */
-static int receive(int connection, int *ret_fd)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    char byte;
-    struct iovec data = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &data,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
-    ssize_t n = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *rights = n == 1 ? CMSG_FIRSTHDR(&message) : NULL;
-
-    if (n != 1)
-        return n < 0 ? -errno : -ECONNRESET;
-    if (rights && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(ret_fd, CMSG_DATA(rights), sizeof(int));
-    return byte;
-}
-
 int mcp_bridge_take_streams(const char *path, uint64_t timeout_ns, int *ret_fd, struct error *err)
 {
     struct timeval limit = {.tv_sec = (time_t)(timeout_ns / NS_PER_SEC) + 1};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     _cleanup_close_ int connection = -1;
-    int fd = -1, r;
+    char byte = '\0';
+    ssize_t n;
+    int fd, r;
 
     if (strlen(path) >= sizeof(address.sun_path))
         return error_set(err, -ENAMETOOLONG, "'%s' is longer than the path of a socket may be",
@@ -131,13 +111,16 @@ int mcp_bridge_take_streams(const char *path, uint64_t timeout_ns, int *ret_fd, 
     if (r < 0)
         return error_set_errno(err, r, "the server's streams at '%s' cannot be had", path);
     setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    r = receive(connection, &fd);
-    if (r == STREAMS_TAKEN)
+    n = pass_receive(connection, &byte, 1, &fd, 1, 0);
+    if (n == 1 && byte == STREAMS_YOURS && fd >= 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    close_fd(fd);
+    if (n == 1 && byte == STREAMS_TAKEN)
         return error_set(err, -EBUSY,
                          "another client speaks with it, and a server on standard input and output "
                          "has one at a time");
-    if (r != STREAMS_YOURS || fd < 0)
-        return error_set_errno(err, r < 0 ? r : -EPROTO, "'%s' gives no streams", path);
-    *ret_fd = fd;
-    return 0;
+    r = n < 0 ? (int)n : n == 0 ? -ECONNRESET : -EPROTO;
+    return error_set_errno(err, r, "'%s' gives no streams", path);
 }

@@ -12,42 +12,21 @@
 #include "../paths.h"
 #include "base/cleanup.h"
 #include "base/listen.h"
+#include "base/pass.h"
 #include "base/util.h"
-
-/* unix(7), cmsg(3): one descriptor beside one byte. */
-static int give(int connection, int fd)
-{
-    char byte = STREAMS_YOURS;
-    struct iovec data = {.iov_base = &byte, .iov_len = 1};
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {{0}};
-    struct msghdr message = {.msg_iov = &data,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
-    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(rights), &fd, sizeof(int));
-    return sendmsg(connection, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-}
 
 static void on_client(struct loop_source *source, uint32_t events)
 {
     struct streams *streams = container_of(source, struct streams, listener);
     _cleanup_close_ int connection = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    char byte = STREAMS_TAKEN;
+    const char yours = STREAMS_YOURS, taken = STREAMS_TAKEN;
 
     (void)events;
     if (connection < 0)
         return;
     if (streams->client < 0)
-        send(connection, &byte, 1, MSG_NOSIGNAL); /* one that is gone again misses nothing */
-    else if (give(connection, streams->client) == 0)
+        send(connection, &taken, 1, MSG_NOSIGNAL); /* one that is gone again misses nothing */
+    else if (pass_send(connection, &yours, 1, &streams->client, 1, 0) == 0)
         close_fd(take_fd(&streams->client));
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/pass.h"
 #include "base/util.h"
 
 /* As long as the slowest thing that a machine does for an answer: its CPUs coming to a stop. */
@@ -107,26 +108,14 @@ void channel_close(struct channel *channel)
 int channel_send(struct channel *channel, struct channel_command *command, const int *fds,
                  unsigned count)
 {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(CHANNEL_MAX_FDS * sizeof(int))];
-    } control = {0};
-    struct iovec iov = {.iov_base = command, .iov_len = sizeof(*command)};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    int r;
 
     if (channel->source.fd < 0)
         return -EPIPE;
-    if (count > 0) {
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-    }
     command->number = channel->number + 1;
-    if (sendmsg(channel->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        return -errno;
+    r = pass_send(channel->source.fd, command, sizeof(*command), fds, count, MSG_DONTWAIT);
+    if (r < 0)
+        return r;
     channel->number++;
     channel->waiting = true;
     loop_timer_arm(&channel->timer, ANSWER_NS, 0);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/pass.h"
 #include "base/util.h"
 #include "channel.h"
 #include "machine.h"
@@ -206,41 +207,21 @@ static void obey(struct control *control, const struct channel_command *command,
     answer(control, command->number, wrong ? -EINVAL : 0, wrong ? wrong : "");
 }
 
-static void take_fds(struct msghdr *message, int fds[CHANNEL_MAX_FDS])
-{
-    struct cmsghdr *header = CMSG_FIRSTHDR(message);
-    size_t len;
-
-    if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-        return;
-    len = header->cmsg_len - CMSG_LEN(0);
-    memcpy(fds, CMSG_DATA(header), min_u64(len, CHANNEL_MAX_FDS * sizeof(int)));
-}
-
 static void on_command(struct loop_source *source, uint32_t events)
 {
     struct control *control = container_of(source, struct control, source);
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(CHANNEL_MAX_FDS * sizeof(int))];
-    } ancillary;
     struct channel_command command;
-    struct iovec iov = {.iov_base = &command, .iov_len = sizeof(command)};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &ancillary,
-                             .msg_controllen = sizeof(ancillary)};
-    int fds[CHANNEL_MAX_FDS] = {-1, -1};
-    ssize_t n = recvmsg(source->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    int fds[CHANNEL_MAX_FDS];
+    ssize_t n =
+        pass_receive(source->fd, &command, sizeof(command), fds, CHANNEL_MAX_FDS, MSG_DONTWAIT);
 
     (void)events;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (n == -EAGAIN)
         return;
     if (n <= 0) { /* the guardian has closed it; the machine goes on */
         loop_remove(control->machine->loop, source);
         return;
     }
-    take_fds(&message, fds);
     if (n == sizeof(command))
         obey(control, &command, fds);
     for (unsigned i = 0; i < CHANNEL_MAX_FDS; i++)
