@@ -456,6 +456,15 @@ static void read_v1(int fd, unsigned controllers, struct cgroup_usage *usage)
         usage->pids = get_number(fd, "pids.current");
 }
 
+/* Add what the part of a group in one tree tells. */
+static void read_part(int fd, int version, unsigned controllers, struct cgroup_usage *usage)
+{
+    if (version == 2)
+        read_v2(fd, usage);
+    else
+        read_v1(fd, controllers, usage);
+}
+
 void cgroup_read_usage(const struct cgroup *group, struct cgroup_usage *ret_usage)
 {
     struct cgroup_usage usage = {0};
@@ -463,10 +472,7 @@ void cgroup_read_usage(const struct cgroup *group, struct cgroup_usage *ret_usag
     for (unsigned i = 0; i < group->count; i++) {
         const struct part *part = &group->parts[i];
 
-        if (part->version == 2)
-            read_v2(part->fd, &usage);
-        else
-            read_v1(part->fd, part->controllers, &usage);
+        read_part(part->fd, part->version, part->controllers, &usage);
     }
     *ret_usage = usage;
 }
@@ -488,10 +494,7 @@ int cgroup_read_usage_of(const struct cgroup_host *host, const char *name,
         if (fd < 0)
             continue;
         found = true;
-        if (tree->version == 2)
-            read_v2(fd, &usage);
-        else
-            read_v1(fd, tree->controllers, &usage);
+        read_part(fd, tree->version, tree->controllers, &usage);
     }
     if (!found)
         return -ENOENT;

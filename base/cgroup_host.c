@@ -221,12 +221,13 @@ static bool settle_v2(struct cgroup_tree *tree)
 int cgroup_host_of(pid_t pid, struct cgroup_host *ret_host)
 {
     _cleanup_free_ char *mountinfo = NULL, *groups = NULL;
-    char path[64];
+    char path[64] = "/proc/self/cgroup"; /* by number it may be another's, in a PID namespace */
     size_t len;
     int r;
 
     *ret_host = (struct cgroup_host){0};
-    snprintf(path, sizeof(path), "/proc/%d/cgroup", pid ? pid : getpid());
+    if (pid)
+        snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
     r = io_read_file("/proc/self/mountinfo", PROC_FILE_MAX, &mountinfo, &len);
     if (r == 0)
         r = io_read_file(path, PROC_FILE_MAX, &groups, &len);

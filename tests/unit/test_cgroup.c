@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -160,6 +161,49 @@ static void test_life(void **state)
     assert_int_equal(cgroup_destroy(group), 0);
     assert_false(is_there(&host, name));
     cgroup_host_free(&host);
+}
+
+/* Whether one of the groups that this process is in has the name; an exit status. */
+static int look_for_own(const char *name)
+{
+    struct cgroup_usage usage;
+    struct cgroup_host host;
+    bool found = cgroup_host_of(0, &host) == 0 && cgroup_read_usage_of(&host, name, &usage) == 0;
+
+    cgroup_host_free(&host);
+    return found ? 0 : 1;
+}
+
+/* A process that is called 1, while /proc is that of a namespace where another one is. */
+static void test_own_groups(void **state)
+{
+    const struct cgroup_limits limits = {.controllers = CPUACCT};
+    struct cgroup_host host;
+    struct cgroup *group;
+    char name[64];
+    pid_t child;
+    int status;
+
+    (void)state;
+    probe(&host, CPUACCT);
+    assert_int_equal(cgroup_create(&host, own_name("own", name), &limits, &group, NULL), 0);
+    child = fork();
+    if (child == 0) {
+        pid_t inner;
+
+        if (cgroup_attach(group, 0) < 0 || unshare(CLONE_NEWPID) < 0)
+            _exit(77);
+        inner = fork();
+        if (inner == 0)
+            _exit(look_for_own(name));
+        _exit(waitpid(inner, &status, 0) == inner && WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(cgroup_destroy(group), 0);
+    cgroup_host_free(&host);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip(); /* no right to a PID namespace */
+    assert_int_equal(status, 0);
 }
 
 static void test_kills_at_the_end(void **state)
@@ -375,6 +419,7 @@ int main(void)
 
     unit_add_rows(&unit, places, test_place);
     unit_add(&unit, "a group: made, entered, counted, killed, removed", test_life, NULL);
+    unit_add(&unit, "its own groups, whatever number a process has", test_own_groups, NULL);
     unit_add(&unit, "what runs in it at its end is killed", test_kills_at_the_end, NULL);
     unit_add(&unit, "a name in use is refused and not swept", test_in_use, NULL);
     unit_add(&unit, "a leftover is replaced, and its orphans killed", test_leftover, NULL);
