@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/util.h"
+#include "exits.h"
 #include "hermit_machine.h"
 #include "virtio/balloon.h"
 
@@ -29,35 +30,6 @@ static json_t *stages_json(const struct stages *stages)
                 json_integer(
                     (json_int_t)((stages->reached_ns[i] - stages->process_start_ns) / NS_PER_US)));
     }
-    return object;
-}
-
-static json_t *exits_json(const struct machine *machine)
-{
-    json_t *object = json_object();
-    uint64_t total = 0;
-
-    for (unsigned kind = 0; kind < VCPU_EXIT_KINDS; kind++) {
-        const char *name = vcpu_exit_name(kind);
-        uint64_t count = 0;
-        char number[24];
-
-        for (unsigned i = 0; i < machine->vcpu_count; i++)
-            count += machine->vcpus[i].exits[kind];
-        if (count == 0)
-            continue;
-        total += count;
-        if (!name) {
-            snprintf(number, sizeof(number), "reason-%u", kind);
-            name = number;
-        }
-        json_object_set_new(object, name, json_integer((json_int_t)count));
-    }
-    json_object_set_new(object, "total", json_integer((json_int_t)total));
-    json_object_set_new(object, "unclaimed-ports",
-                        json_integer((json_int_t)machine->ports.unclaimed));
-    json_object_set_new(object, "unclaimed-memory",
-                        json_integer((json_int_t)machine->mmio.unclaimed));
     return object;
 }
 
@@ -151,6 +123,7 @@ static json_t *record_json(const struct machine_end *end, const struct stages *s
                            const struct machine *machine)
 {
     json_t *root = json_object();
+    struct exit_counts exits;
     char rip[24];
 
     json_object_set_new(root, "reason", json_string(machine_end_reason_name(end->reason)));
@@ -169,7 +142,8 @@ static json_t *record_json(const struct machine_end *end, const struct stages *s
                                       (json_int_t)end->limit.value));
     json_object_set_new(root, "stages-us", stages_json(stages));
     if (machine) {
-        json_object_set_new(root, "exits", exits_json(machine));
+        exit_counts_read(machine, &exits);
+        json_object_set_new(root, "exits", exit_counts_json(&exits));
         if (machine->hermit)
             json_object_set_new(root, "hypercalls",
                                 hypercalls_json(hermit_machine_calls(machine->hermit)));

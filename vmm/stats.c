@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "exits.h"
 #include "hermit_machine.h"
 
 static void print_stages(const struct stages *stages)
@@ -26,13 +27,14 @@ static void print_stages(const struct stages *stages)
 
 static void print_exits(const struct machine *machine)
 {
+    struct exit_counts counts;
+
+    exit_counts_read(machine, &counts);
     fprintf(stderr, "exit                      count\n");
     for (unsigned kind = 0; kind < VCPU_EXIT_KINDS; kind++) {
         const char *name = vcpu_exit_name(kind);
-        uint64_t count = 0;
+        uint64_t count = counts.by_kind[kind];
 
-        for (unsigned i = 0; i < machine->vcpu_count; i++)
-            count += machine->vcpus[i].exits[kind];
         if (count > 0 && name)
             fprintf(stderr, "%-20s %10" PRIu64 "\n", name, count);
         else if (count > 0)

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "device_config.h"
-#include "guest/vcpu.h"
+#include "exits.h"
 #include "net/rate_limit.h"
 #include "virtio/balloon.h"
 #include "virtio/block.h"
@@ -53,8 +53,7 @@ struct channel_command {
 /* All since the start. Of devices that are not there, zeroes. */
 struct channel_counters {
     uint64_t guest_bytes, guest_resident_bytes;
-    uint64_t exits[VCPU_EXIT_KINDS]; /* of all CPUs together */
-    uint64_t unclaimed_ports, unclaimed_memory;
+    struct exit_counts exits;
     uint64_t ready; /* the guest has said that it is */
     struct virtio_block_counters disks[CONFIG_MAX_DISKS];
     struct virtio_net_counters nets[CONFIG_MAX_NETS];

@@ -96,14 +96,8 @@ static void answer_counters(struct control *control, uint32_t number)
     message.paused = control->paused;
     counters->guest_bytes = guest_memory_size(machine->mem);
     counters->guest_resident_bytes = guest_memory_resident(machine->mem);
-    counters->unclaimed_ports = __atomic_load_n(&machine->ports.unclaimed, __ATOMIC_RELAXED);
-    counters->unclaimed_memory = __atomic_load_n(&machine->mmio.unclaimed, __ATOMIC_RELAXED);
     counters->ready = machine_guest_is_ready(machine);
-    for (unsigned i = 0; i < machine->vcpu_count; i++) {
-        for (unsigned kind = 0; kind < VCPU_EXIT_KINDS; kind++)
-            counters->exits[kind] +=
-                __atomic_load_n(&machine->vcpus[i].exits[kind], __ATOMIC_RELAXED);
-    }
+    exit_counts_read(machine, &counters->exits);
     count_devices(machine, counters);
     send_answer(control, &message);
 }

@@ -20,27 +20,6 @@ static void put(json_t *object, const char *name, uint64_t value)
     json_object_set_new(object, name, json_integer((json_int_t)(value & INT64_MAX)));
 }
 
-static json_t *exits_json(const struct channel_counters *counters)
-{
-    json_t *object = json_object();
-    uint64_t total = 0;
-
-    for (unsigned kind = 0; kind < VCPU_EXIT_KINDS; kind++) {
-        const char *name = vcpu_exit_name(kind);
-        char number[24];
-
-        total += counters->exits[kind];
-        if (counters->exits[kind] == 0)
-            continue;
-        snprintf(number, sizeof(number), "reason-%u", kind);
-        put(object, name ? name : number, counters->exits[kind]);
-    }
-    put(object, "total", total);
-    put(object, "unclaimed-ports", counters->unclaimed_ports);
-    put(object, "unclaimed-memory", counters->unclaimed_memory);
-    return object;
-}
-
 static json_t *disk_json(const struct virtio_block_counters *disk)
 {
     json_t *object = json_object();
@@ -181,7 +160,7 @@ json_t *api_metrics(struct api *api, const struct channel_counters *counters)
     put(requests, "fails", counts->failed);
     json_object_set_new(root, "api_server", requests);
     json_object_set_new(root, "vmm", vmm_json(api, counters));
-    json_object_set_new(root, "vcpu", exits_json(counters));
+    json_object_set_new(root, "vcpu", exit_counts_json(&counters->exits));
     add_disks_and_nets(root, devices, counters);
     add_sums(root, "block_", "block");
     add_sums(root, "net_", "net");
