@@ -36,6 +36,24 @@ static int set_id(char **target, const char *value, struct error *err)
     return set_text(target, value, err);
 }
 
+static const char *id_or_place(const char *id, const char *kind, unsigned place, char buf[16])
+{
+    if (id)
+        return id;
+    snprintf(buf, 16, "%s%u", kind, place);
+    return buf;
+}
+
+const char *device_config_disk_id(const struct device_config *config, unsigned place, char buf[16])
+{
+    return id_or_place(config->disks[place].id, "disk", place, buf);
+}
+
+const char *device_config_net_id(const struct device_config *config, unsigned place, char buf[16])
+{
+    return id_or_place(config->nets[place].id, "net", place, buf);
+}
+
 static bool is_id(const char *id, const char *other)
 {
     return id && other && strcmp(id, other) == 0;

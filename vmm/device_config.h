@@ -88,6 +88,11 @@ struct device_config {
 /* Whether it can be the id of a disk or a network device. */
 bool device_config_is_id(const char *id);
 
+/* By which the API knows a disk or a network device: the id that it was given, or its kind and
+ * place. @buf  for the latter. Returns either. */
+const char *device_config_disk_id(const struct device_config *config, unsigned place, char buf[16]);
+const char *device_config_net_id(const struct device_config *config, unsigned place, char buf[16]);
+
 /**
  * Take the value of an option. Returns 0, or a negative errno with what is wrong with it in err.
  */

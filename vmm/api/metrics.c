@@ -92,20 +92,14 @@ static json_t *balloon_json(const struct virtio_balloon_info *balloon)
 static void add_disks_and_nets(json_t *root, const struct device_config *devices,
                                const struct channel_counters *counters)
 {
-    char name[CONFIG_DEVICE_ID_MAX + 16];
+    char name[CONFIG_DEVICE_ID_MAX + 16], place[16];
 
     for (unsigned i = 0; i < devices->disk_count; i++) {
-        if (devices->disks[i].id)
-            snprintf(name, sizeof(name), "block_%s", devices->disks[i].id);
-        else
-            snprintf(name, sizeof(name), "block_disk%u", i);
+        snprintf(name, sizeof(name), "block_%s", device_config_disk_id(devices, i, place));
         json_object_set_new(root, name, disk_json(&counters->disks[i]));
     }
     for (unsigned i = 0; i < devices->net_count; i++) {
-        if (devices->nets[i].id)
-            snprintf(name, sizeof(name), "net_%s", devices->nets[i].id);
-        else
-            snprintf(name, sizeof(name), "net_net%u", i);
+        snprintf(name, sizeof(name), "net_%s", device_config_net_id(devices, i, place));
         json_object_set_new(root, name, net_json(&counters->nets[i]));
     }
 }

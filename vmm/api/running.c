@@ -160,15 +160,14 @@ static int send_disk(struct api_call *call, struct api_question *question, const
                      struct error *err)
 {
     struct block_file *file = &question->command.file;
-    int fds[CHANNEL_MAX_FDS] = {file->fd, file->buffered_fd}, r;
-    unsigned count = !path || fds[0] < 0 ? 0 : fds[1] < 0 ? 1 : 2;
+    const int fds[CHANNEL_MAX_FDS] = {file->fd, file->buffered_fd};
+    unsigned count = fds[0] < 0 ? 0 : fds[1] < 0 ? 1 : 2;
 
     if (path)
         question->path = strdup(path);
     if (path && !question->path)
         return error_set(err, -ENOMEM, "out of memory");
-    r = ask_for(call, question, fds, count, err);
-    return r;
+    return ask_for(call, question, fds, count, err);
 }
 
 int api_patch_disk(struct api_call *call, struct error *err)
@@ -187,8 +186,8 @@ int api_patch_disk(struct api_call *call, struct error *err)
     int place = settings_find_disk(call->api->config, call->id);
     int r = body_read(call->body, table, &read, err);
 
-    if (r == 0 && strcmp(read.id, call->id) != 0)
-        r = error_set(err, -EINVAL, "drive_id '%.64s' is not the path's, '%s'", read.id, call->id);
+    if (r == 0)
+        r = settings_check_id("drive_id", call->id, read.id, err);
     if (r == 0 && place < 0)
         r = error_set(err, -ENODEV, "there is no drive '%s'", call->id);
     if (r < 0)
@@ -223,8 +222,8 @@ int api_patch_net(struct api_call *call, struct error *err)
     int place = settings_find_net(call->api->config, call->id);
     int r = body_read(call->body, table, &read, err);
 
-    if (r == 0 && strcmp(read.id, call->id) != 0)
-        r = error_set(err, -EINVAL, "iface_id '%.64s' is not the path's, '%s'", read.id, call->id);
+    if (r == 0)
+        r = settings_check_id("iface_id", call->id, read.id, err);
     if (r == 0 && place < 0)
         r = error_set(err, -ENODEV, "there is no network interface '%s'", call->id);
     if (r < 0)

@@ -49,4 +49,8 @@ void settings_free(struct settings *settings);
 int settings_find_disk(const struct config *config, const char *id);
 int settings_find_net(const struct config *config, const char *id);
 
+/* Whether what a body says of its own id, where it does, is the path's `id`. Returns 0, or -EINVAL
+ * with that in err. */
+int settings_check_id(const char *field, const char *id, const char *said, struct error *err);
+
 #endif

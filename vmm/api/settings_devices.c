@@ -70,7 +70,7 @@ int settings_find_net(const struct config *config, const char *id)
     return unnamed >= 0 && !devices->nets[unnamed].id ? unnamed : -ENODEV;
 }
 
-static int check_ids(const char *field, const char *id, const char *said, struct error *err)
+int settings_check_id(const char *field, const char *id, const char *said, struct error *err)
 {
     if (said && strcmp(id, said) != 0)
         return error_set(err, -EINVAL, "%s '%.64s' is not the path's, '%s'", field, said, id);
@@ -170,7 +170,7 @@ int settings_put_disk(struct settings *settings, const char *id, const json_t *b
     int r = read_disk(body, &read, err);
 
     if (r == 0)
-        r = check_ids("drive_id", id, read.id, err);
+        r = settings_check_id("drive_id", id, read.id, err);
     if (r == 0 && read.root.value && settings->root_disk && strcmp(settings->root_disk, id) != 0)
         r = error_set(err, -EINVAL, "'%s' has the root file system already", settings->root_disk);
     if (r == 0 && place < 0 && devices->disk_count == CONFIG_MAX_DISKS)
@@ -262,7 +262,7 @@ int settings_put_net(struct settings *settings, const char *id, const json_t *bo
     int r = body_read(body, table, &read, err);
 
     if (r == 0)
-        r = check_ids("iface_id", id, read.id, err);
+        r = settings_check_id("iface_id", id, read.id, err);
     if (r == 0 && place < 0 && devices->net_count == CONFIG_MAX_NETS)
         r = error_set(err, -E2BIG, "at most %d network devices", CONFIG_MAX_NETS);
     if (r == 0)

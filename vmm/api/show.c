@@ -91,11 +91,10 @@ static json_t *disks_json(const struct api *api)
 
     for (unsigned i = 0; i < devices->disk_count; i++) {
         const struct config_disk *disk = &devices->disks[i];
-        const char *id = disk->id ? disk->id : name;
+        const char *id = device_config_disk_id(devices, i, name);
         bool is_root = root && strcmp(root, id) == 0;
         const char *partuuid = is_root ? api->settings.root_partuuid : NULL;
 
-        snprintf(name, sizeof(name), "disk%u", i);
         json_array_append_new(
             list, json_pack("{s:s,s:b,s:o,s:b,s:o,s:s,s:s,s:o}", "drive_id", id, "is_root_device",
                             is_root, "path_on_host", string_or_null(disk->path), "is_read_only",
@@ -126,9 +125,8 @@ static json_t *nets_json(const struct device_config *devices)
     char name[16];
 
     for (unsigned i = 0; i < devices->net_count; i++) {
-        snprintf(name, sizeof(name), "net%u", i);
-        json_array_append_new(
-            list, net_json(&devices->nets[i], devices->nets[i].id ? devices->nets[i].id : name));
+        json_array_append_new(list,
+                              net_json(&devices->nets[i], device_config_net_id(devices, i, name)));
     }
     return list;
 }

@@ -10,8 +10,8 @@ enum filter_feature {
     FILTER_SHARE = 1 << 4,
     FILTER_OTHER = 1 << 5, /* the PCI transport, rng, balloon, virtio console */
     FILTER_GDB = 1 << 6,
-    FILTER_API = 1 << 8,
     FILTER_HERMIT = 1 << 7, /* a Hermit image: its file calls are made on its CPUs' threads */
+    FILTER_API = 1 << 8,
 };
 #define FILTER_SETS 512 /* of features */
 
