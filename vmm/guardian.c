@@ -30,6 +30,13 @@ static void add_signals(sigset_t *set, const int *signals, size_t count)
         sigaddset(set, signals[i]);
 }
 
+void guardian_block_ending_signals(sigset_t *ret_mask)
+{
+    sigemptyset(ret_mask);
+    add_signals(ret_mask, ending_signals, ARRAY_SIZE(ending_signals));
+    sigprocmask(SIG_BLOCK, ret_mask, NULL);
+}
+
 static int write_map(const char *path, const char *text)
 {
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -103,9 +110,7 @@ int guardian_fork(struct guardian *guardian, bool pid_namespace, struct error *e
     if (self < 0)
         return error_set_errno(err, -errno, "cannot watch over the machine (pidfd_open)");
     signal(SIGCHLD, SIG_DFL); /* ignored, its child's end could not be waited for */
-    sigemptyset(&mask);
-    add_signals(&mask, ending_signals, ARRAY_SIZE(ending_signals));
-    sigprocmask(SIG_BLOCK, &mask, NULL);
+    guardian_block_ending_signals(&mask);
     terminal_look(&guardian->terminal, STDIN_FILENO);
     if (pid_namespace)
         r = enter_namespaces(err);

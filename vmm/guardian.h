@@ -10,6 +10,7 @@
 #ifndef OSVM_VMM_GUARDIAN_H
 #define OSVM_VMM_GUARDIAN_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,9 @@ struct guardian_verdict {
     int signal;    /* 0: it ended by itself, and has told what there is to tell */
     char text[96]; /* one line for a person, where a signal killed it */
 };
+
+/* Block the signals that end a machine: SIGTERM, SIGINT, SIGHUP and SIGQUIT. @ret_mask  these */
+void guardian_block_ending_signals(sigset_t *ret_mask);
 
 /**
  * Become two processes. In both, SIGTERM, SIGINT, SIGHUP and SIGQUIT are blocked from here on.

@@ -15,6 +15,7 @@
 #include "base/parse.h"
 #include "base/util.h"
 #include "footprint.h"
+#include "guardian.h"
 #include "guest/board/acpi.h"
 #include "guest/layout.h"
 #include "hermit_machine.h"
@@ -215,12 +216,7 @@ static int create_loop(struct machine *machine, struct error *err)
 
     if (r < 0)
         return error_set_errno(err, r, "cannot make an event loop");
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGHUP);
-    sigaddset(&mask, SIGQUIT);
-    sigprocmask(SIG_BLOCK, &mask, NULL);
+    guardian_block_ending_signals(&mask);
     signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write */
     signal(SIGXFSZ, SIG_IGN); /* and so is a file that has become too large */
     vcpu_install_kick();

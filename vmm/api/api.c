@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/util.h"
 #include "body.h"
+#include "guardian.h"
 #include "internal.h"
 
 static void on_signal(struct loop_signals *signals, const struct signalfd_siginfo *info)
@@ -37,14 +38,9 @@ int api_create(struct config *config, const struct log *log, struct api **ret_ap
     api->metrics_timer.source.fd = -1;
     api->channel.source.fd = -1;
     api->user.request = api_on_request;
-    json_object_seed(
-        1); /* tables of a client whom we trust need no random one, nor a file for it */
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGHUP);
-    sigaddset(&mask, SIGQUIT);
-    sigprocmask(SIG_BLOCK, &mask, NULL);
+    /* The tables of a client whom we trust need no random seed, nor a file to read one from. */
+    json_object_seed(1);
+    guardian_block_ending_signals(&mask);
     r = loop_create(&api->loop);
     if (r == 0) {
         api->signals.callback = on_signal;
