@@ -135,8 +135,14 @@ int inside_probe(const struct component *component, const struct runtime *runtim
                  const struct process_id *child, const struct paths *paths,
                  const struct probe *probe, struct launch *ret_launch, struct error *err)
 {
+    _cleanup_free_ char *program = NULL;
     int r = begin(component, runtime, child, paths, ret_launch, err);
 
+    if (r == 0 && !ret_launch->argv.count) { /* at level none its network is the host's */
+        r = paths_program("osvm-sandbox", &program, err);
+        if (r == 0)
+            launch_add(ret_launch, "%s", program);
+    }
     if (r < 0)
         return r;
     if (probe->kind == PROBE_HTTP)

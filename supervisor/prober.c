@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -22,6 +21,9 @@
 #include "inside.h"
 #include "log_reader.h"
 
+/* vsock-uds: with this begins what the VMM's socket says once a port of the guest is connected. */
+#define VSOCK_OK "OK "
+
 struct prober {
     struct managed *managed;
     const struct probe *probe;
@@ -32,7 +34,7 @@ struct prober {
     int output; /* what it says on standard output; -1: nothing is wanted */
     bool trying;
     bool sent; /* what is asked has been, an answer is awaited */
-    char answer[64];
+    char answer[sizeof(VSOCK_OK) - 1];
     size_t answer_len;
 };
 
@@ -71,55 +73,26 @@ static void answer(struct prober *prober, bool good, const char *detail)
     managed_probed(prober->managed, good, detail);
 }
 
-/* --- connections
- * ----------------------------------------------------------------------------------- */
-
-/* vsock-uds: what is asked of the VMM's socket to be connected with a port of the guest. */
-static size_t question(const struct prober *prober, char *buf, size_t size)
-{
-    const struct probe *probe = prober->probe;
-
-    if (probe->kind == PROBE_VSOCK)
-        return (size_t)snprintf(buf, size, "CONNECT %" PRIu64 "\n", probe->port);
-    if (probe->kind == PROBE_HTTP)
-        return (size_t)snprintf(buf, size,
-                                "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-                                probe->path ? probe->path : "/");
-    return 0;
-}
-
-/* Whether what has come is an answer: 1 a good one, 0 a bad one, -1 not yet. */
-static int judge(const struct prober *prober)
-{
-    const char *text = prober->answer;
-
-    if (prober->probe->kind == PROBE_VSOCK)
-        return prober->answer_len < 3 ? -1 : strncmp(text, "OK ", 3) == 0;
-    if (prober->answer_len < 12)
-        return -1;
-    /* RFC 9112, section 4: "HTTP/1.1 200". */
-    return strncmp(text, "HTTP/1.", 7) == 0 && (text[9] == '2' || text[9] == '3');
-}
+/* --- a guest's vsock port
+ * --------------------------------------------------------------------------------------
+ */
 
 static void on_connection(struct loop_source *source, uint32_t events)
 {
     struct prober *prober = container_of(source, struct prober, source);
-    char buf[4200];
-    int code = 0, verdict;
     ssize_t n;
 
     if (!prober->sent) {
-        size_t len = question(prober, buf, sizeof(buf));
+        char question[48];
+        int len =
+            snprintf(question, sizeof(question), "CONNECT %" PRIu64 "\n", prober->probe->port);
 
-        if (getsockopt(source->fd, SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)}) < 0 ||
-            code || (len && send(source->fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len)) {
+        if (send(source->fd, question, (size_t)len, MSG_NOSIGNAL) != len) {
             answer(prober, false, "nobody listens");
-        } else if (len == 0) {
-            answer(prober, true, "");
-        } else {
-            prober->sent = true;
-            loop_modify(supervisor_of(prober)->loop, source, EPOLLIN);
+            return;
         }
+        prober->sent = true;
+        loop_modify(supervisor_of(prober)->loop, source, EPOLLIN);
         return;
     }
     n = recv(source->fd, prober->answer + prober->answer_len,
@@ -127,35 +100,30 @@ static void on_connection(struct loop_source *source, uint32_t events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     prober->answer_len += n > 0 ? (size_t)n : 0;
-    verdict = judge(prober);
-    if (verdict >= 0)
-        answer(prober, verdict, verdict ? "" : "it answers, but not well");
-    else if (n <= 0 || (events & EPOLLHUP))
+    if (prober->answer_len == sizeof(prober->answer)) {
+        bool good = memcmp(prober->answer, VSOCK_OK, sizeof(prober->answer)) == 0;
+
+        answer(prober, good, good ? "" : "it answers, but not well");
+    } else if (n <= 0 || (events & EPOLLHUP)) {
         answer(prober, false, "the connection was closed");
+    }
 }
 
+/* The VMM's socket, which is asked for a port of the guest. */
 static int connect_to(struct prober *prober)
 {
     const struct managed *managed = prober->managed;
-    const struct probe *probe = prober->probe;
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)probe->port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    bool vsock = probe->kind == PROBE_VSOCK;
-    _cleanup_close_ int fd =
-        socket(vsock ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int r;
 
     if (fd < 0)
         return -errno;
-    if (vsock && snprintf(un.sun_path, sizeof(un.sun_path), "%s/%s/" RUN_VSOCK,
-                          managed->supervisor->paths.run,
-                          managed->component.metadata.name) >= (int)sizeof(un.sun_path))
+    if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s/" RUN_VSOCK,
+                 managed->supervisor->paths.run,
+                 managed->component.metadata.name) >= (int)sizeof(address.sun_path))
         return -ENAMETOOLONG;
-    if (connect(fd, vsock ? (const struct sockaddr *)&un : (const struct sockaddr *)&in,
-                vsock ? sizeof(un) : sizeof(in)) < 0 &&
-        errno != EINPROGRESS)
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
     prober->source.fd = fd;
     prober->source.events = EPOLLOUT;
@@ -257,15 +225,6 @@ static int run_inside(struct prober *prober, struct error *err)
     return r;
 }
 
-/* Whose loopback address is the host's is asked there. */
-static bool is_inside(const struct prober *prober)
-{
-    enum probe_kind kind = (enum probe_kind)prober->probe->kind;
-
-    return kind == PROBE_EXEC || ((kind == PROBE_TCP || kind == PROBE_HTTP) &&
-                                  prober->managed->choice.level > LEVEL_NONE);
-}
-
 /* --- each try
  * --------------------------------------------------------------------------------------- */
 
@@ -286,7 +245,7 @@ static void try_once(struct prober *prober)
     }
     deadline_set(&managed->supervisor->deadlines, &prober->next,
                  prober->probe->timeout_ms * NS_PER_MS);
-    r = is_inside(prober) ? run_inside(prober, &err) : connect_to(prober);
+    r = prober->probe->kind == PROBE_VSOCK ? connect_to(prober) : run_inside(prober, &err);
     if (r < 0)
         answer(prober, false, *err.text ? err.text : strerror(-r));
 }

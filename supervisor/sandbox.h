@@ -19,14 +19,15 @@
  * --no-aslr              addresses are not randomized
  *
  *   osvm-sandbox --join PID:START [OPTION]... -- PROGRAM ARG…
- *   osvm-sandbox --join PID:START --probe tcp:PORT | --probe http:PORT:PATH
+ *   osvm-sandbox [--join PID:START] --probe tcp:PORT | --probe http:PORT:PATH
  *
  * --join PID:START       PROGRAM is run in the namespaces and control groups of this process
  *                        (START: field 22 of /proc/PID/stat), as its user, with the limits, filter
  *                        and writable places of the other options; it is looked for in PATH. Its
  *                        user namespace is another than the caller's, or it is refused. Where it
                         can't be started, the status is 127 (it is not there) or 126
- * --probe WHAT           connect to a port of the process's own loopback address; http: a GET, to
+ * --probe WHAT           connect to a port of the loopback address that the process has, or,
+ *                        without --join, the caller; http: a GET, to
  *                        be answered with 2xx or 3xx. Status 0, or 1 with a line on standard output
  *
  * Own user, mount, pid, ipc, uts, cgroup and network namespaces; no new privileges; no capability;

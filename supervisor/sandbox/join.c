@@ -273,14 +273,18 @@ static int run_program(const struct sandbox_options *options, struct target *tar
     return reaper_wait(pid);
 }
 
+/* @target  NULL: the caller's own network is looked at */
 static int run_probe(const struct sandbox_options *options, const struct target *target,
                      const struct log *log)
 {
     struct error err = {0};
-    int network = target->namespaces & (CLONE_NEWUSER | CLONE_NEWNET);
+    int r = 0;
 
-    if (enter(target, network, &err) < 0 || become_user(target, &err) < 0 ||
-        confine_drop_rights(&err) < 0)
+    if (target)
+        r = enter(target, target->namespaces & (CLONE_NEWUSER | CLONE_NEWNET), &err);
+    if (target && r == 0)
+        r = become_user(target, &err);
+    if (r < 0 || confine_drop_rights(&err) < 0)
         return refuse(log, &err);
     return net_probe(options->probe);
 }
@@ -290,6 +294,8 @@ int join_run(const struct sandbox_options *options, char *argv[], const struct l
     struct error err = {0};
     struct target target;
 
+    if (!options->join)
+        return run_probe(options, NULL, log);
     if (become_copy(argv, &err) < 0)
         return refuse(log, &err);
     for (char **word = argv + 1; *word;

@@ -6,7 +6,7 @@
 #include "options.h"
 
 /**
- * Do what --join says. The process is to have one thread.
+ * Do what --join or --probe says. The process is to have one thread.
  *
  * @argv  as main() got it
  * Returns the exit status.

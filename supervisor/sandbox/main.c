@@ -296,7 +296,7 @@ int main(int argc, char *argv[])
     }
     if (sandbox_options_parse(argc, arguments, &sandbox.options, &err) < 0)
         return refuse(&sandbox, &err);
-    if (sandbox.options.join)
+    if (sandbox.options.join || sandbox.options.probe)
         return join_run(&sandbox.options, argv, &sandbox.log);
     return run(&sandbox);
 }

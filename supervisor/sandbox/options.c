@@ -187,8 +187,8 @@ int sandbox_options_parse(int argc, char *argv[], struct sandbox_options *ret_op
             return r;
     }
     options.program = argv + optind;
-    if (options.join ? !options.program[0] == !options.probe
-                     : !options.name || options.probe || !options.program[0])
+    if (options.probe ? options.program[0] != NULL
+                      : !options.program[0] || (!options.join && !options.name))
         return take(0, NULL, &options, err);
     *ret_options = options;
     return 0;

@@ -22,7 +22,7 @@ struct sandbox_options {
     const char *name, *directory, *seccomp, *apparmor;
     const char *root;  /* NULL: an empty one */
     const char *join;  /* PID:START of a process in a sandbox; NULL: make one */
-    const char *probe; /* with join: tcp:PORT or http:PORT:PATH in place of a program */
+    const char *probe; /* tcp:PORT or http:PORT:PATH, in place of a program */
     bool root_writable, keep_network, no_aslr;
     struct bind binds[SANDBOX_MAX_BINDS];
     size_t bind_count;

@@ -207,6 +207,20 @@ def _(host, level):
     check(entry["health"] == "unhealthy" and entry["detail"] and entry["probed"], str(entry))
 
 
+@row("inside: probes: at level none the loopback address is the host's")
+def _(host):
+    host.start_daemon()
+    host.create("a", SERVER.replace("\\n", "\n"), "readiness: {type: http, port: 8091, path: /good, interval_ms: 50}\n"
+                "health: {type: http, port: 8091, path: /bad, interval_ms: 100, failures: 2}", level="none")
+    host.create("b", RUNS, "readiness: {type: tcp, port: 8092, interval_ms: 50}\nresource_limits: {boot_timeout: 1}",
+                level="none")
+    host.osvm("start", "a")
+    await_condition(lambda: host.inspect("a")["health"] == "unhealthy", "it to be unhealthy")
+    check("not well" in host.inspect("a")["probe_detail"], str(host.inspect("a")["probe_detail"]))
+    check("boot_timeout" in host.osvm("start", "b", status=1).stderr, "a port where nobody listens is ready")
+    check(host.inspect("b")["status"] == "failed", "it goes on")
+
+
 @level_row("probes: exec; one that hangs is ended")
 def _(host, level):
     start(host, level, more="readiness: {type: exec, command: [test, -e, /tmp/ready], interval_ms: 50, timeout_ms: 5000}\n"
