@@ -149,28 +149,11 @@ static int read_command(const struct request *request, json_t **ret_body,
                         struct string_list *ret_command, const char **ret_directory)
 {
     json_t *body = request->len ? json_loadb(request->body, request->len, 0, NULL) : NULL;
-    json_t *words = json_object_get(body, "command"), *word;
-    size_t i;
+    int r = string_list_read(json_object_get(body, "command"), ret_command);
 
     *ret_body = body;
     *ret_directory = json_string_value(json_object_get(body, "directory"));
-    json_array_foreach(words, i, word)
-    {
-        char *copy = json_is_string(word) ? strdup(json_string_value(word)) : NULL;
-
-        if (!copy || string_list_add(ret_command, copy) < 0)
-            return -EINVAL;
-    }
-    return ret_command->count ? 0 : -EINVAL;
-}
-
-static json_t *list_words(const struct string_list *words)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < words->count; i++)
-        json_array_append_new(list, json_string(words->items[i]));
-    return list;
+    return r < 0 || !ret_command->count ? -EINVAL : 0;
 }
 
 /* How a command is run beside it: for the client to do, whose streams and terminal it has. */
@@ -181,6 +164,7 @@ static enum MHD_Result describe_exec(struct MHD_Connection *connection, struct m
     struct launch launch = {0};
     const char *directory;
     json_auto_t *body = NULL;
+    json_t *said = NULL;
     struct error err = {0};
     enum MHD_Result result;
     int r = read_command(request, &body, &command, &directory);
@@ -192,10 +176,14 @@ static enum MHD_Result describe_exec(struct MHD_Connection *connection, struct m
     else
         r = inside_command(&managed->component, managed->choice.runtime, &managed->child,
                            &managed->supervisor->paths, &command, directory, &launch, &err);
+    if (r == 0) {
+        said = json_pack("{s:o, s:o}", "argv", string_list_write(&launch.argv), "environment",
+                         string_list_write(&launch.environment));
+        if (!said) /* a folder's name need not be UTF-8, and nothing may be left out */
+            r = error_set(&err, -EINVAL, "how to run it cannot be told: a path is not UTF-8");
+    }
     result = r < 0 ? answer_error(connection, status_of(r), err.text)
-                   : answer(connection, MHD_HTTP_OK,
-                            json_pack("{s:o, s:o}", "argv", list_words(&launch.argv), "environment",
-                                      list_words(&launch.environment)));
+                   : answer(connection, MHD_HTTP_OK, said);
     string_list_free(&command);
     launch_free(&launch);
     return result;

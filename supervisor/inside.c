@@ -15,9 +15,6 @@
 /* Our own programs between a monitor and its component are fewer by far. */
 #define MAX_LOOKED_AT 64
 
-/* Without a PATH of the component's own, what finds the usual programs. */
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 /* --- which process -------------------------------------------------------------------------------
  */
 
@@ -105,7 +102,7 @@ static int begin(const struct component *component, const struct runtime *runtim
         return error_set(err, -ESRCH, "it does not run; start it first");
     if (runtime->level != LEVEL_NONE && inside_find(child, &inner) < 0)
         return error_set(err, -ESRCH, "its program has not begun, or has ended");
-    launch_add_environment(launch, DEFAULT_PATH);
+    launch_add_environment(launch, LAUNCH_DEFAULT_PATH);
     for (size_t i = 0; i < component->environment.count; i++)
         launch_add_environment(launch, component->environment.items[i]);
     return runtime->enter(component, &inner, paths, launch, err);

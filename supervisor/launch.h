@@ -8,6 +8,9 @@
 #include "base/cleanup.h"
 #include "schema.h"
 
+/* In an environment without a PATH of the component's own, what finds the usual programs. */
+#define LAUNCH_DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* All owned; freed by launch_free(). All zeroes is the empty one. */
 struct launch {
     struct string_list argv;        /* argv[0] is an absolute path */

@@ -9,13 +9,11 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/util.h"
+#include "launch.h"
 #include "oci.h"
 #include "seccomp_profile.h"
 
 #define BUNDLE_MAX_BYTES (1 * MIB)
-
-/* Without one of the component's own, what finds the usual programs. */
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* What of /proc tells of the host, or lets it be changed, is not there or can't be written. */
 static const char *const masked[] = {"/proc/acpi",          "/proc/kcore",      "/proc/keys",
@@ -26,21 +24,6 @@ static const char *const read_only[] = {"/proc/bus",           "/proc/fs", "/pro
 
 /* --- a bundle ----------------------------------------------------------------------------------
  */
-
-static int take_words(json_t *words, struct string_list *list)
-{
-    json_t *word;
-    size_t i;
-
-    json_array_foreach(words, i, word)
-    {
-        char *copy = json_is_string(word) ? strdup(json_string_value(word)) : NULL;
-
-        if (!copy || string_list_add(list, copy) < 0)
-            return -EINVAL;
-    }
-    return 0;
-}
 
 /* A path of a bundle's is below its folder where it is not absolute. */
 static char *below(const char *folder, const char *path)
@@ -72,7 +55,8 @@ int oci_bundle_read(const char *folder, struct oci_bundle *ret_bundle, struct er
                          json_error.text);
     if (json_unpack(root, "{s:{s:s}, s:{s?o, s?o, s?s}}", "root", "path", &root_path, "process",
                     "args", &args, "env", &env, "cwd", &cwd) < 0 ||
-        take_words(args, &ret_bundle->command) < 0 || take_words(env, &ret_bundle->environment) < 0)
+        string_list_read(args, &ret_bundle->command) < 0 ||
+        string_list_read(env, &ret_bundle->environment) < 0)
         return error_set(err, -EINVAL,
                          "isolation.bundle: '%s' has no root.path, or no words in process.args and "
                          "process.env",
@@ -112,20 +96,11 @@ static json_t *strings(const char *const *words)
     return list;
 }
 
-static json_t *list_of(const struct string_list *words)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < words->count; i++)
-        add(&list, json_string(words->items[i]));
-    return list;
-}
-
 static json_t *environment_of(const struct component *component, const struct oci_bundle *bundle)
 {
     json_t *list = json_array();
 
-    add(&list, json_string(DEFAULT_PATH));
+    add(&list, json_string(LAUNCH_DEFAULT_PATH));
     for (size_t i = 0; bundle && i < bundle->environment.count; i++)
         add(&list, json_string(bundle->environment.items[i]));
     for (size_t i = 0; i < component->environment.count; i++) /* the last of a name counts */
@@ -147,7 +122,8 @@ static json_t *process_of(const struct component *component, const struct oci_bu
     json_t *process = json_pack(
         "{s:b, s:{s:i, s:i}, s:o, s:o, s:s, s:b, s:[o, o, o], s:{s:[], s:[], s:[], s:[], s:[]}}",
         "terminal", 0, "user", "uid", 0, "gid", 0, "args",
-        list_of(component->command.count || !bundle ? &component->command : &bundle->command),
+        string_list_write(component->command.count || !bundle ? &component->command
+                                                              : &bundle->command),
         "env", environment_of(component, bundle), "cwd", directory, "noNewPrivileges", 1, "rlimits",
         rlimit("RLIMIT_NOFILE", component->limits.file_descriptors),
         rlimit("RLIMIT_NPROC", component->limits.processes), rlimit("RLIMIT_CORE", 0),

@@ -94,6 +94,21 @@ int string_list_add(struct string_list *list, char *text)
     return 0;
 }
 
+int string_list_read(const json_t *array, struct string_list *list)
+{
+    json_t *value;
+    size_t i;
+
+    json_array_foreach(array, i, value)
+    {
+        char *copy = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+
+        if (!copy || string_list_add(list, copy) < 0)
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static void record_list_free(const struct schema *schema, struct record_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -455,7 +470,7 @@ int schema_read(const struct schema *schema, const struct document *document, js
 /* --- writing -----------------------------------------------------------------------------------
  */
 
-static json_t *write_strings(const struct string_list *list)
+json_t *string_list_write(const struct string_list *list)
 {
     json_t *array = json_array();
 
@@ -533,7 +548,7 @@ static json_t *write_field(const struct field *field, const void *value, bool *r
         return *ret_said ? write_words(field->words, *(const uint64_t *)value) : NULL;
     case FIELD_STRINGS:
         *ret_said = ((const struct string_list *)value)->count > 0;
-        return *ret_said ? write_strings(value) : NULL;
+        return *ret_said ? string_list_write(value) : NULL;
     case FIELD_PAIRS:
         *ret_said = ((const struct string_list *)value)->count > 0;
         return *ret_said ? write_pairs(value) : NULL;

@@ -40,6 +40,13 @@ struct string_list {
 int string_list_add(struct string_list *list, char *text);
 void string_list_free(struct string_list *list);
 
+/* Add the strings of a JSON list; NULL has none. Returns 0, or -EINVAL where one is no string, or
+ * memory is short. */
+int string_list_read(const json_t *array, struct string_list *list);
+
+/* All of it as a JSON list. A new reference; NULL where one is not UTF-8, or memory is short. */
+json_t *string_list_write(const struct string_list *list);
+
 struct record_list {
     void *items; /* `count` records of the schema's size */
     size_t count;
