@@ -153,6 +153,18 @@ int client_ask(struct client *client, const char *method, const char *path, cons
     return 0;
 }
 
+int client_get(const struct invocation *invocation, const char *path, json_t **ret_answer)
+{
+    struct client *client;
+    int status = client_open(invocation, &client);
+
+    if (status)
+        return status;
+    status = client_ask(client, "GET", path, NULL, 0, ret_answer);
+    client_close(client);
+    return status;
+}
+
 int client_follow(struct client *client, const char *path, client_line_fn *line, void *context)
 {
     CURLcode code;

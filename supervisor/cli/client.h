@@ -27,6 +27,13 @@ int client_ask(struct client *client, const char *method, const char *path, cons
                size_t body_len, json_t **ret_answer);
 
 /**
+ * One question alone: GET a path of the daemon's.
+ * @ret_answer  a new reference
+ * Returns 0, or the exit status with what went wrong told on standard error.
+ */
+int client_get(const struct invocation *invocation, const char *path, json_t **ret_answer);
+
+/**
  * Have a component started where it does not run, and wait until it is ready; a person is told on
  * standard error when that takes long. In components.c.
  * Returns 0, or the exit status with what went wrong told on standard error.

@@ -33,6 +33,8 @@ const struct command *commands_table(size_t *ret_count);
 #define EXIT_FAILED  1
 #define EXIT_USAGE   2
 #define EXIT_REFUSED 125
+/* Of a program that was to be run (POSIX, Shell and Utilities, 2.8.2). */
+#define EXIT_CANNOT_RUN 126
 
 /* One line on standard error: "osvm: …". Returns `status`. */
 int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -46,6 +48,12 @@ int read_component_file(const char *path, struct component *ret_component);
 
 /* Print a value, and release it. Returns the exit status. */
 int print_json(json_t *value);
+
+/* A string of an object's; "" where it has none. */
+const char *text_of(json_t *object, const char *key);
+
+/* Whether the arguments name this component; where there are none, all are meant. */
+bool is_named(const struct invocation *invocation, const char *name);
 
 int command_check(const struct invocation *invocation);
 int command_completion(const struct invocation *invocation);

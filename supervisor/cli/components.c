@@ -12,13 +12,6 @@
 #include "client.h"
 #include "table.h"
 
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 /* --- create
  * ------------------------------------------------------------------------------------------ */
 
@@ -224,16 +217,11 @@ int command_ps(const struct invocation *invocation)
 {
     static const char *const headers[] = {"NAME",     "TYPE", "LEVEL",   "STATUS", "HEALTH",
                                           "RESTARTS", "UP",   "MESSAGE", NULL};
-    struct client *client;
     json_t *answer = NULL, *component;
     struct table table;
-    int status = client_open(invocation, &client);
+    int status = client_get(invocation, "/v1/components", &answer);
     size_t i;
 
-    if (status)
-        return status;
-    status = client_ask(client, "GET", "/v1/components", NULL, 0, &answer);
-    client_close(client);
     if (status)
         return status;
     if (invocation->json)
@@ -251,19 +239,14 @@ int command_ps(const struct invocation *invocation)
 
 int command_inspect(const struct invocation *invocation)
 {
-    struct client *client;
     json_t *answer = NULL;
     char path[128];
     int status;
 
     if (!component_name_valid(invocation->arguments[0]))
         return fail(EXIT_USAGE, "'%s' is no component's name", invocation->arguments[0]);
-    status = client_open(invocation, &client);
-    if (status)
-        return status;
     snprintf(path, sizeof(path), "/v1/components/%s", invocation->arguments[0]);
-    status = client_ask(client, "GET", path, NULL, 0, &answer);
-    client_close(client);
+    status = client_get(invocation, path, &answer);
     return status ? status : print_json(answer);
 }
 

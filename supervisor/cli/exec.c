@@ -13,9 +13,6 @@
     "usage: osvm exec [-i] [-t] [-w DIRECTORY] [-e NAME=VALUE]... NAME [--] COMMAND " \
     "[ARGUMENT]..."
 
-/* As for programs that run others (POSIX, Shell and Utilities, 2.8.2). */
-#define EXIT_CANNOT_RUN 126
-
 struct wish {
     bool terminal;
     const char *directory, *name;

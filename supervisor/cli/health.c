@@ -6,22 +6,6 @@
 #include "client.h"
 #include "table.h"
 
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static bool is_named(const struct invocation *invocation, const char *name)
-{
-    for (int i = 0; i < invocation->argument_count; i++) {
-        if (strcmp(invocation->arguments[i], name) == 0)
-            return true;
-    }
-    return invocation->argument_count == 0;
-}
-
 /* Running, and not known to be unwell. One that rests is as it should be unless it was asked for.
  */
 static bool is_well(const struct invocation *invocation, json_t *component)
@@ -95,15 +79,10 @@ static int print(json_t *list)
 
 int command_health(const struct invocation *invocation)
 {
-    struct client *client;
     json_auto_t *answer = NULL;
     json_t *list;
-    int status = client_open(invocation, &client), well = 0;
+    int status = client_get(invocation, "/v1/components", &answer), well = 0;
 
-    if (status)
-        return status;
-    status = client_ask(client, "GET", "/v1/components", NULL, 0, &answer);
-    client_close(client);
     if (status)
         return status;
     list = pick(invocation, answer, &well);

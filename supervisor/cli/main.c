@@ -78,6 +78,22 @@ int print_json(json_t *value)
     return 0;
 }
 
+const char *text_of(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+bool is_named(const struct invocation *invocation, const char *name)
+{
+    for (int i = 0; i < invocation->argument_count; i++) {
+        if (strcmp(invocation->arguments[i], name) == 0)
+            return true;
+    }
+    return invocation->argument_count == 0;
+}
+
 static int command_version(const struct invocation *invocation)
 {
     if (invocation->json)

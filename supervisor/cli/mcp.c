@@ -36,13 +36,6 @@ static int look(struct server *server, json_t **ret_component)
     return client_ask(server->client, "GET", path, NULL, 0, ret_component);
 }
 
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 /* Connect to it, in the way that its level has. Returns 0 or a negative errno with words in err. */
 static int connect_server(struct server *server, struct error *err)
 {

@@ -16,8 +16,6 @@
 #include "base/io.h"
 #include "command.h"
 
-#define EXIT_CANNOT_RUN 126
-
 struct session {
     int pty, signals;
     pid_t pid;

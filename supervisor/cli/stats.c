@@ -14,25 +14,9 @@
 #define SAMPLE_MS 400
 #define TOP_MS    1000
 
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 static double number_of(json_t *object, const char *key)
 {
     return json_number_value(json_object_get(object, key));
-}
-
-static bool is_named(const struct invocation *invocation, const char *name)
-{
-    for (int i = 0; i < invocation->argument_count; i++) {
-        if (strcmp(invocation->arguments[i], name) == 0)
-            return true;
-    }
-    return invocation->argument_count == 0;
 }
 
 /* A list of what runs and is named. */
@@ -130,7 +114,7 @@ static int print(json_t *before, json_t *list, double seconds)
     return status;
 }
 
-/* Two looks, and what has changed. Between them `wait` says whether to go on. */
+/* Look again, and print it with what has changed since the look before. */
 static int show(const struct invocation *invocation, struct client *client, json_t **before,
                 uint64_t *looked)
 {
