@@ -57,13 +57,20 @@ static void add_stat(pid_t pid, struct usage *usage)
     usage->cpu_ns += ticks * (NS_PER_SEC / per_second);
 }
 
-static void add_process(pid_t pid, struct usage *usage)
+/* What one process has of its own. Where a group counts that, it is not asked: to add up a
+ * process's pages takes the kernel long. */
+static void add_own(pid_t pid, struct usage *usage)
 {
     _cleanup_free_ char *memory = read_proc(pid, "smaps_rollup");
-    _cleanup_free_ char *io = read_proc(pid, "io");
 
     add_stat(pid, usage);
     usage->memory += memory ? number_of(memory, "Pss:") * KIB : 0;
+}
+
+static void add_disk(pid_t pid, struct usage *usage)
+{
+    _cleanup_free_ char *io = read_proc(pid, "io");
+
     usage->read_bytes += io ? number_of(io, "read_bytes:") : 0;
     usage->write_bytes += io ? number_of(io, "write_bytes:") : 0;
 }
@@ -95,13 +102,16 @@ static void add_network(pid_t pid, struct usage *usage)
     usage->has_network = text != NULL;
 }
 
-/* The group counts what has ended, too, and is what the limits are about. */
-static void prefer_group(pid_t pid, const char *group, struct usage *usage)
+/* The group counts what has ended, too, and is what the limits are about. Returns whether there is
+ * one. */
+static bool read_group(pid_t pid, const char *group, struct usage *usage)
 {
-    struct cgroup_usage counted = {0};
+    struct cgroup_usage counted;
     struct cgroup_host host;
+    bool found =
+        cgroup_host_of(pid, &host) == 0 && cgroup_read_usage_of(&host, group, &counted) == 0;
 
-    if (cgroup_host_of(pid, &host) == 0 && cgroup_read_usage_of(&host, group, &counted) == 0) {
+    if (found) {
         usage->cpu_ns = counted.cpu_ns;
         usage->memory = counted.memory;
         usage->memory_peak = counted.memory_peak;
@@ -110,6 +120,7 @@ static void prefer_group(pid_t pid, const char *group, struct usage *usage)
         usage->oom_kills = counted.oom_kills;
     }
     cgroup_host_free(&host);
+    return found;
 }
 
 int usage_read(const struct process_id *child, const char *group, struct usage *ret_usage)
@@ -117,16 +128,19 @@ int usage_read(const struct process_id *child, const char *group, struct usage *
     _cleanup_free_ pid_t *queue = calloc(MAX_PROCESSES, sizeof(*queue));
     struct usage usage = {0};
     size_t count = 0;
+    bool grouped;
 
     if (!queue)
         return -ENOMEM;
+    grouped = read_group(child->pid, group, &usage);
     queue[count++] = child->pid;
     for (size_t i = 0; i < count; i++) {
-        add_process(queue[i], &usage);
+        if (!grouped)
+            add_own(queue[i], &usage);
+        add_disk(queue[i], &usage);
         add_network(queue[i], &usage);
         process_add_children(queue[i], queue, MAX_PROCESSES, &count);
     }
-    prefer_group(child->pid, group, &usage);
     if (process_start_time(child->pid) != child->start)
         return -ESRCH; /* the numbers may have been another's */
     *ret_usage = usage;
