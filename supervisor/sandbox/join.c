@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -205,16 +204,6 @@ static int become_user(const struct target *target, struct error *err)
 /* --- what is run --------------------------------------------------------------------------------
  */
 
-/* End with the process outside, which may have gone before that was said. */
-static void outlive_not(int outside)
-{
-    struct pollfd dead = {.fd = outside, .events = POLLIN};
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (poll(&dead, 1, 0) != 0)
-        _exit(SANDBOX_EXIT_REFUSED);
-}
-
 static int inside(const struct sandbox_options *options, const struct target *target, int filter,
                   int outside, const struct log *log)
 {
@@ -227,7 +216,7 @@ static int inside(const struct sandbox_options *options, const struct target *ta
         error_set_errno(&err, r, "cannot join its control groups");
     if (r == 0)
         r = become_user(target, &err);
-    outlive_not(outside);
+    program_outlive_not(outside);
     if (r == 0)
         r = confine_drop_rights(&err);
     if (r < 0)

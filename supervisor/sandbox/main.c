@@ -5,14 +5,12 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -155,19 +153,6 @@ static int be_init(pid_t program)
     return reaper_wait(program);
 }
 
-/*
- * End with the process outside. It may have ended before that was said (and saying it is undone by
- * each change of user), so it is looked at afterwards.
- */
-static void outlive_not(const struct sandbox *sandbox)
-{
-    struct pollfd dead = {.fd = sandbox->outside, .events = POLLIN};
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (poll(&dead, 1, 0) != 0)
-        _exit(SANDBOX_EXIT_REFUSED);
-}
-
 static int inside(struct sandbox *sandbox)
 {
     struct error err = {0};
@@ -175,7 +160,7 @@ static int inside(struct sandbox *sandbox)
     int r = 0;
 
     hide_arguments(sandbox);
-    outlive_not(sandbox);
+    program_outlive_not(sandbox->outside);
     if (!sandbox->privileged)
         r = ask_for_maps(sandbox, &err);
     if (r == 0 && sethostname(sandbox->options.name, strlen(sandbox->options.name)) < 0)
@@ -188,7 +173,7 @@ static int inside(struct sandbox *sandbox)
         r = become_user(sandbox, &err);
     if (r == 0)
         r = confine_drop_rights(&err);
-    outlive_not(sandbox);
+    program_outlive_not(sandbox->outside);
     if (r < 0)
         return refuse(sandbox, &err);
     pid = fork();

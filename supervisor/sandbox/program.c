@@ -2,14 +2,26 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../sandbox.h"
 #include "confine.h"
 
 /* Where a component may say that it is ready; see ../monitor.h. */
 #define LAST_INHERITED_FD 3
+
+void program_outlive_not(int outside)
+{
+    struct pollfd dead = {.fd = outside, .events = POLLIN};
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (poll(&dead, 1, 0) != 0)
+        _exit(SANDBOX_EXIT_REFUSED);
+}
 
 int program_become(const struct sandbox_options *options, int filter, bool joined,
                    struct error *err)

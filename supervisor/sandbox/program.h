@@ -8,6 +8,13 @@
 #include "options.h"
 
 /**
+ * End with the process outside: by its death's signal. It may have died before that was said (and
+ * saying it is undone by each change of user), so it is looked at afterwards.
+ * @outside  its pidfd
+ */
+void program_outlive_not(int outside);
+
+/**
  * Confine the process and become the program of `options`. Its rights are dropped already
  * (confine_drop_rights()), its root is entered.
  *
