@@ -30,6 +30,21 @@ def row(name):
     return add
 
 
+def row_for_each(values, prefix, name):
+    """A row for each value, which the function gets beside the host."""
+    def add(function):
+        for value in values:
+            rows.append((f"{prefix}{value}: {name}", lambda host, value=value: function(host, value)))
+        return function
+
+    return add
+
+
+def mounts_of(lines):
+    """The key of a component file; nothing where there are none."""
+    return "\nmounts:\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
 def check(condition, text):
     if not condition:
         raise Failed(text)

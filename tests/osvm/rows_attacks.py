@@ -6,7 +6,7 @@ The levels are one table, the attacks another; each attack is a row at each leve
 import os
 import subprocess
 
-from harness import LIMIT_S, Skipped, await_condition, check, processes_with, row, rows
+from harness import LIMIT_S, Skipped, await_condition, check, mounts_of, processes_with, row, row_for_each
 from rows_container import container_of
 
 LEVELS = {
@@ -25,14 +25,13 @@ class Level:
         profile = f", seccomp_profile: {profile}" if profile else ""
         level, own_mounts = LEVELS[self.name](self.host, profile)
         lines = [*own_mounts, *mounts]
-        more += "\nmounts:\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+        more += mounts_of(lines)
         return self.host.osvm("run", self.host.component("a", command, more, level=level), status=None)
 
 
 def attack_row(name, levels=tuple(LEVELS)):
     def add(function):
-        for level in levels:
-            rows.append((f"{level}: {name}", lambda host, level=level: function(Level(host, level))))
+        row_for_each(levels, "", name)(lambda host, level: function(Level(host, level)))
         return function
 
     return add

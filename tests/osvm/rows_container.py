@@ -6,7 +6,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from harness import Skipped, await_condition, check, processes_with, row, rows
+from harness import Skipped, await_condition, check, mounts_of, processes_with, row, row_for_each
 
 RUNTIMES = ("crun", "runc")
 
@@ -29,7 +29,7 @@ def container_of(host, runtime, profile=""):
 
 def container(host, runtime, name, command, more=""):
     level, mounts = container_of(host, runtime)
-    return host.component(name, command, more + "\nmounts:\n" + "\n".join(f"- {line}" for line in mounts), level=level)
+    return host.component(name, command, more + mounts_of(mounts), level=level)
 
 
 def create(host, *arguments):
@@ -37,12 +37,7 @@ def create(host, *arguments):
 
 
 def runtime_row(name):
-    def add(function):
-        for runtime in RUNTIMES:
-            rows.append((f"{runtime}: {name}", lambda host, runtime=runtime: function(host, runtime)))
-        return function
-
-    return add
+    return row_for_each(RUNTIMES, "", name)
 
 
 def nothing_is_left(host, mark):

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import LIMIT_S, await_condition, check, processes_with, row, rows
+from harness import LIMIT_S, await_condition, check, mounts_of, processes_with, row, row_for_each
 from rows_attacks import LEVELS
 from rows_container import container_of
 from rows_vm import ECHO, create as create_vm
@@ -21,19 +21,12 @@ def start(host, level, name="a", command=RUNS, more=READY, profile=""):
     """A component at a level that shares the host's kernel; python3 is in it."""
     host.start_daemon()
     words, mounts = LEVELS[level](host, profile)
-    if mounts:
-        more += "\nmounts:\n" + "\n".join(f"- {line}" for line in mounts)
-    host.osvm("create", host.component(name, command, more, level=words))
+    host.osvm("create", host.component(name, command, more + mounts_of(mounts), level=words))
     host.osvm("start", name)
 
 
-def level_row(name, levels=tuple(LEVELS)):
-    def add(function):
-        for level in levels:
-            rows.append((f"inside: {level}: {name}", lambda host, level=level: function(host, level)))
-        return function
-
-    return add
+def level_row(name):
+    return row_for_each(LEVELS, "inside: ", name)
 
 
 # --- exec ---------------------------------------------------------------------------------------------
@@ -134,8 +127,7 @@ def _(host, level):
     words, mounts = LEVELS[level](host, "")
     host.start_daemon()
     lines = [*mounts, f"{{host_path: {folder}, guest_path: /rw}}"]
-    host.osvm("create", host.component("a", RUNS, READY + "\nmounts:\n" + "\n".join(f"- {line}" for line in lines),
-                                       level=words))
+    host.osvm("create", host.component("a", RUNS, READY + mounts_of(lines), level=words))
     host.osvm("start", "a")
     done = host.osvm("exec", "a", "/rw/script", status=None)
     check("usage: osvm-sandbox" in done.stderr or done.returncode in (126, 127), f"{done.returncode} {done.stderr}")
@@ -190,9 +182,7 @@ def _(host, level):
         other.listen()
         words, mounts = LEVELS[level](host, "")
         more = f"readiness: {{type: tcp, port: {other.getsockname()[1]}, interval_ms: 50}}\nresource_limits: {{boot_timeout: 1}}"
-        if mounts:
-            more += "\nmounts:\n" + "\n".join(f"- {line}" for line in mounts)
-        host.osvm("create", host.component("b", RUNS, more, level=words))
+        host.osvm("create", host.component("b", RUNS, more + mounts_of(mounts), level=words))
         check("boot_timeout" in host.osvm("start", "b", status=1).stderr, "another's port counted as its own")
 
 

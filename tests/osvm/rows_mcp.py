@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from harness import LIMIT_S, Skipped, await_condition, check, row, rows
+from harness import LIMIT_S, Skipped, await_condition, check, mounts_of, row, row_for_each
 from rows_attacks import LEVELS
 from rows_vm import machine_pids
 
@@ -177,24 +177,24 @@ def stdio_component(host, level, name="m", more=""):
     words, mounts = LEVELS[level](host, "") if level != "none" else ("none", [])
     place = "/ro" if level != "none" else host.folder / "server"
     lines = [*mounts, f"{{host_path: {host.folder}/server, guest_path: /ro}}"] if level != "none" else []
-    more += "\nmounts:\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+    more += mounts_of(lines)
     return host.file(f"{name}.yaml", f"metadata: {{name: {name}}}\ncomponent_type: mcp_server\nisolation: {words}\n"
                      f"network: {{access: none}}\ncommand: [/usr/bin/python3, {place}/server.py]\n{more}\n")
 
 
 def stdio_row(name, levels=(*LEVELS, "none")):
-    def add(function):
-        for level in levels:
-            rows.append((f"mcp: {level}: {name}", lambda host, level=level: function(host, level)))
-        return function
+    return row_for_each(levels, "mcp: ", name)
 
-    return add
+
+def serve(host, level, more=""):
+    """A daemon that keeps the server."""
+    host.start_daemon()
+    host.osvm("create", stdio_component(host, level, more=more))
 
 
 @stdio_row("a server on standard input and output: one client after the other")
 def _(host, level):
-    host.start_daemon()
-    host.osvm("create", stdio_component(host, level))
+    serve(host, level)
     for turn in range(3):
         with Client(host) as client:
             client.initialize()
@@ -209,8 +209,7 @@ def _(host, level):
 
 @stdio_row("one that does not end with its client is ended", levels=("sandbox", "crun"))
 def _(host, level):
-    host.start_daemon()
-    host.osvm("create", stdio_component(host, level, more="stop_grace_ms: 300"))
+    serve(host, level, "stop_grace_ms: 300")
     with Client(host) as client:
         client.initialize()
         client.ask("linger", 1)
@@ -220,8 +219,7 @@ def _(host, level):
 
 @stdio_row("it dies in mid-call: an error is the answer", levels=("sandbox", "crun"))
 def _(host, level):
-    host.start_daemon()
-    host.osvm("create", stdio_component(host, level))
+    serve(host, level)
     with Client(host) as client:
         client.initialize()
         client.send("die", 5)
@@ -232,8 +230,7 @@ def _(host, level):
 
 @stdio_row("a second client at the same time is told", levels=("sandbox",))
 def _(host, level):
-    host.start_daemon()
-    host.osvm("create", stdio_component(host, level))
+    serve(host, level)
     with Client(host) as client:
         client.initialize()
         with Client(host) as other:
@@ -244,8 +241,7 @@ def _(host, level):
 
 @stdio_row("a client that is killed takes nothing with it but its server", levels=("sandbox", "crun"))
 def _(host, level):
-    host.start_daemon()
-    host.osvm("create", stdio_component(host, level))
+    serve(host, level)
     with Client(host) as client:
         client.initialize()
         client.popen.kill()
@@ -256,8 +252,7 @@ def _(host, level):
 
 @stdio_row("the daemon's end is nothing to a client", levels=("sandbox",))
 def _(host, level):
-    host.start_daemon()
-    host.osvm("create", stdio_component(host, level))
+    serve(host, level)
     with Client(host) as client:
         client.initialize()
         host.kill_daemon()
@@ -282,7 +277,7 @@ def everything(host, level, name="e"):
                      "network: {access: none}\n"
                      "resource_limits: {max_memory_mb: 512, max_processes: 40}\n"
                      "command: [/usr/bin/node, /app/node_modules/@modelcontextprotocol/server-everything/dist/index.js, stdio]\n"
-                     "mounts:\n" + "\n".join(f"- {line}" for line in lines) + "\n")
+                     + mounts_of(lines) + "\n")
 
 
 @stdio_row("npm's inspector and npm's reference server", levels=("sandbox", "crun"))

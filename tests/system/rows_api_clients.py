@@ -1,5 +1,6 @@
 """The API: clients that are slow, many, gone, or do not speak HTTP."""
 
+import contextlib
 import json
 import os
 import signal
@@ -170,15 +171,22 @@ def _(bench):
         api.end()
 
 
+@contextlib.contextmanager
+def asked_while_stopped(api):
+    """A client that waits for an answer of the machine's process, which stands still: both."""
+    api.start_guest()
+    pid = api.vmm.vm_pid()
+    os.kill(pid, signal.SIGSTOP)
+    with Raw(api) as raw:
+        raw.send(b"GET /metrics HTTP/1.1\r\n\r\n")
+        check(api.state() == "Running", "GET / waits")
+        yield raw, pid
+
+
 @ROWS.row("a stopped machine's process makes no answer wait for ever, and nobody else")
 def _(bench):
     with Api(bench) as api:
-        api.start_guest()
-        pid = api.vmm.vm_pid()
-        os.kill(pid, signal.SIGSTOP)
-        with Raw(api) as raw:
-            raw.send(b"GET /metrics HTTP/1.1\r\n\r\n")
-            check(api.state() == "Running", "GET / waits")
+        with asked_while_stopped(api) as (raw, pid):
             status, body = raw.answer()
             check(status == 400 and "has not answered" in body, f"{status} {body}")
         os.kill(pid, signal.SIGCONT)
@@ -189,12 +197,7 @@ def _(bench):
 @ROWS.row("a machine that ends while it is asked: the answer is an error, its status the guest's")
 def _(bench):
     with Api(bench) as api:
-        api.start_guest()
-        pid = api.vmm.vm_pid()
-        os.kill(pid, signal.SIGSTOP)
-        with Raw(api) as raw:
-            raw.send(b"GET /metrics HTTP/1.1\r\n\r\n")
-            api.state()
+        with asked_while_stopped(api) as (raw, pid):
             os.kill(pid, signal.SIGKILL)
             status, body = raw.answer()
             check(status == 400 and "ended" in body, f"{status} {body}")

@@ -133,13 +133,8 @@ static inline uint8_t disk_finish(struct disk *disk, uint64_t status_gpa, uint32
     return *(uint8_t *)driver_host(&disk->driver, status_gpa, 1);
 }
 
-/*
- * One request from begin to end, with its data in disk_data(). Returns its status byte.
- *
- * @ret_used  may be NULL
- */
-static inline uint8_t disk_request(struct disk *disk, uint32_t type, uint64_t sector, uint32_t len,
-                                   uint32_t *ret_used)
+/* Add a request, with its data in disk_data(); its status byte is at DISK_STATUS. */
+static inline void disk_add(struct disk *disk, uint32_t type, uint64_t sector, uint32_t len)
 {
     uint64_t gpa = disk->request_gpa;
     bool writable = type == BLK_IN || type == BLK_GET_ID;
@@ -152,7 +147,18 @@ static inline uint8_t disk_request(struct disk *disk, uint32_t type, uint64_t se
     disk_put_header(disk, gpa + DISK_HEADER, type, sector);
     *(uint8_t *)driver_host(&disk->driver, gpa + DISK_STATUS, 1) = BLK_NONE;
     driver_add(&disk->driver, 0, buffers, len ? 3 : 2);
-    return disk_finish(disk, gpa + DISK_STATUS, ret_used);
+}
+
+/*
+ * One request from begin to end. Returns its status byte.
+ *
+ * @ret_used  may be NULL
+ */
+static inline uint8_t disk_request(struct disk *disk, uint32_t type, uint64_t sector, uint32_t len,
+                                   uint32_t *ret_used)
+{
+    disk_add(disk, type, sector, len);
+    return disk_finish(disk, disk->request_gpa + DISK_STATUS, ret_used);
 }
 
 /* Discard or write-zeroes of one segment. */

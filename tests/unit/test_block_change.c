@@ -108,25 +108,17 @@ static void test_replace_while_parked(void **state)
     struct block_file other;
     struct driver_used used;
     struct disk disk;
-    uint64_t gpa;
 
     options.bytes = (struct rate_bucket_options){.size = SECTOR, .refill_ns = 3600 * NS_PER_SEC};
     disk_start(&disk, DISK_SIZE, &options);
     assert_int_equal(disk_request(&disk, BLK_IN, 0, SECTOR, NULL), BLK_OK);
-    gpa = disk.request_gpa;
-    disk_put_header(&disk, gpa + DISK_HEADER, BLK_OUT, DISK_SIZE / SECTOR - 1);
-    *(uint8_t *)driver_host(&disk.driver, gpa + DISK_STATUS, 1) = BLK_NONE;
-    driver_add(&disk.driver, 0,
-               (struct driver_buffer[]){{gpa + DISK_HEADER, 16, false},
-                                        {gpa + DISK_DATA, SECTOR, false},
-                                        {gpa + DISK_STATUS, 1, true}},
-               3);
+    disk_add(&disk, BLK_OUT, DISK_SIZE / SECTOR - 1, SECTOR);
     driver_notify(&disk.driver, 0);
     assert_false(driver_used(&disk.driver, 0, &used));
     other = other_file(&disk, row, 64 * KIB, 1);
     virtio_block_replace(disk.driver.device, &other);
     virtio_block_set_rate(disk.driver.device, &none);
-    assert_int_equal(disk_finish(&disk, gpa + DISK_STATUS, NULL), BLK_IOERR);
+    assert_int_equal(disk_finish(&disk, disk.request_gpa + DISK_STATUS, NULL), BLK_IOERR);
     disk_destroy(&disk);
 }
 
@@ -161,17 +153,11 @@ static void test_set_rate(void **state)
     struct virtio_block_counters counters;
     struct driver_used used;
     struct disk disk;
-    uint64_t gpa;
 
     disk_start(&disk, DISK_SIZE, &row->options);
-    gpa = disk.request_gpa;
     virtio_block_set_rate(disk.driver.device, &change);
     assert_int_equal(disk_request(&disk, BLK_OUT, 0, 2 * SECTOR, NULL), BLK_OK);
-    driver_add(&disk.driver, 0,
-               (struct driver_buffer[]){{gpa + DISK_HEADER, 16, false},
-                                        {gpa + DISK_DATA, SECTOR, false},
-                                        {gpa + DISK_STATUS, 1, true}},
-               3);
+    disk_add(&disk, BLK_OUT, 0, SECTOR);
     driver_notify(&disk.driver, 0);
     assert_false(driver_used(&disk.driver, 0, &used)); /* for an hour */
     change = (struct rate_limit_change){.has_bytes = true, .bytes = {SECTOR, NS_PER_SEC, 0}};
@@ -180,7 +166,7 @@ static void test_set_rate(void **state)
     assert_false(driver_used(&disk.driver, 0, &used));
     change = (struct rate_limit_change){.has_operations = true};
     virtio_block_set_rate(disk.driver.device, &change);
-    assert_int_equal(disk_finish(&disk, gpa + DISK_STATUS, NULL), BLK_OK);
+    assert_int_equal(disk_finish(&disk, disk.request_gpa + DISK_STATUS, NULL), BLK_OK);
     virtio_block_counters_get(disk.driver.device, &counters);
     assert_int_equal(counters.write_ops, 2);
     assert_int_equal(counters.write_bytes, 3 * SECTOR);
