@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+
+/* rt_sigaction(2): the size of the kernel's own set of signals. */
+#define KERNEL_SIGSET_BYTES 8
 
 uint64_t process_start_time(pid_t pid)
 {
@@ -39,6 +43,20 @@ int process_open(const struct process_id *id)
     if (process_start_time(id->pid) != id->start)
         return -ESRCH;
     return take_fd(&fd);
+}
+
+/* The kernel's own call: the C library keeps two signals to itself, which may be ignored as well.
+ */
+void process_reset_signals(void)
+{
+    /* SIG_DFL is 0, and so are no flags and no mask, however the kernel lays them out. */
+    const unsigned long by_default[8] = {0};
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++) /* for SIGKILL and SIGSTOP it fails */
+        syscall(SYS_rt_sigaction, number, by_default, NULL, KERNEL_SIGSET_BYTES);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* proc(5): each thread has a list of its own, of those that it forked. */

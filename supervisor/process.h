@@ -21,6 +21,10 @@ uint64_t process_start_time(pid_t pid);
  */
 int process_open(const struct process_id *id);
 
+/* Signals as a program expects them, in the process that is about to become one: none blocked, none
+ * ignored, whatever this one's own caller had. */
+void process_reset_signals(void);
+
 /* Put a process's children at the end of a list of `room`, `count` of which are there. Any thread.
  */
 void process_add_children(pid_t pid, pid_t *list, size_t room, size_t *count);

@@ -39,7 +39,6 @@ enum { OUT, ERR, GATE, FAILURE, READY, PAIRS };
 __attribute__((noreturn)) static void become(char *const program[], struct pipe_pair *pairs,
                                              int stream, pid_t monitor)
 {
-    sigset_t none;
     char byte;
     int in = stream < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : stream;
     int code;
@@ -55,9 +54,7 @@ __attribute__((noreturn)) static void become(char *const program[], struct pipe_
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != monitor || read(gate, &byte, 1) != 0)
         _exit(127);
-    signal(SIGPIPE, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    process_reset_signals();
     if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
         dup2(err, STDERR_FILENO) < 0 || (ready >= 0 && dup2(ready, MONITOR_READY_FD) < 0) ||
         close_range(ready >= 0 ? MONITOR_READY_FD + 1 : MONITOR_READY_FD, ~0U,

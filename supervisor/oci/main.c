@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../process.h"
 #include "../reaper.h"
 #include "base/log.h"
 #include "options.h"
@@ -38,12 +39,10 @@ static int become_runtime(const struct oci_options *options, struct error *err)
     const char *const runc[] = {
         options->program, "--root", OCI_STAGE "/state", "run", "--bundle", OCI_STAGE, OCI_ID, NULL};
     char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    sigset_t none;
 
     if (options->no_aslr && personality(ADDR_NO_RANDOMIZE) < 0)
         return error_set_errno(err, -errno, "addresses are randomized whatever is said");
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    process_reset_signals();
     close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     execve(options->program, (char *const *)(options->runc ? runc : crun), environment);
     return error_set_errno(err, -errno, "cannot start '%s'", options->program);

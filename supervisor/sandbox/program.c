@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../process.h"
 #include "../sandbox.h"
 #include "confine.h"
 
@@ -26,7 +27,6 @@ void program_outlive_not(int outside)
 int program_become(const struct sandbox_options *options, int filter, bool joined,
                    struct error *err)
 {
-    sigset_t none;
     int r;
 
     setsid();
@@ -41,8 +41,7 @@ int program_become(const struct sandbox_options *options, int filter, bool joine
         r = confine_resources(options, err);
     if (r < 0)
         return r;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    process_reset_signals();
     close_range(LAST_INHERITED_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     r = confine_calls(filter, err);
     if (r < 0)

@@ -77,9 +77,9 @@ class Host:
                          f"{done.stdout}{done.stderr}")
         return done
 
-    def start_daemon(self):
+    def start_daemon(self, **options):
         with open(self.folder / "daemon.log", "a", encoding="utf-8") as log:
-            self.daemon = subprocess.Popen(self.words("daemon"), stderr=log, stdout=log)
+            self.daemon = subprocess.Popen(self.words("daemon"), stderr=log, stdout=log, **options)
         await_condition(lambda: self.osvm("ps", status=None).returncode == 0, "the daemon")
 
     def kill_daemon(self, number=signal.SIGKILL):

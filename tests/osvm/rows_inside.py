@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -115,6 +116,22 @@ def _(host, level):
     await_text(b"ok 130")
     check(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3, "its status")
     os.close(terminal)
+
+
+@level_row("signals: none is ignored, whatever the daemon or the caller ignores")
+def _(host, level):
+    def ignore():
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+
+    host.start_daemon(preexec_fn=ignore)
+    words, mounts = LEVELS[level](host, "")
+    host.osvm("create", host.component("a", "grep -h Sig[IB] /proc/self/status; echo up; exec sleep 1000",
+                                       READY + mounts_of(mounts), level=words))
+    host.osvm("start", "a")
+    done = host.osvm("exec", "a", "grep", "-h", "Sig[IB]", "/proc/self/status", preexec_fn=ignore)
+    for text in (host.osvm("logs", "a").stdout, done.stdout):
+        check(text.split()[:4] == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16], text)
 
 
 @level_row("exec: a script whose interpreter is the program that came in")
